@@ -1,0 +1,21 @@
+// Antialiased resampling of 8-bit images, the fixed-point two-pass algorithm of Pillow's ImagingResample (what torchvision calls
+// antialias=True): the same coefficients, the same rounding.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace trivium::augment {
+
+/// pixels: height × width × 3, row-major → out_height × out_width × 3. interpolation: "bilinear" or "bicubic" (a = −0.5).
+/// Single-threaded and free of ATen: safe to call on any thread.
+std::vector<uint8_t> resize(const uint8_t* pixels, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
+                            const std::string& interpolation);
+
+/// Shorter side to `resize_to` (aspect kept, the longer side truncated as torchvision's Resize does), then the central
+/// crop_to × crop_to window (torchvision's CenterCrop offsets).
+std::vector<uint8_t> resize_and_center_crop(const uint8_t* pixels, int64_t height, int64_t width, int64_t resize_to, int64_t crop_to,
+                                            const std::string& interpolation);
+
+}  // namespace trivium::augment

@@ -1,0 +1,49 @@
+/**
+ * The six error classes of the library. Every message says what was expected, what came, where, and what to do.
+ */
+
+export type ErrorCode =
+  | 'ERR_CONFIG'
+  | 'ERR_SHAPE'
+  | 'ERR_DATASET'
+  | 'ERR_SNAPSHOT'
+  | 'ERR_NON_FINITE'
+  | 'ERR_BINDING'
+
+/** Base of all errors that Trivium throws on purpose; anything else that surfaces is a bug. */
+export abstract class TriviumError extends Error {
+  abstract readonly code: ErrorCode
+  override get name(): string {
+    return this.constructor.name
+  }
+}
+
+/** A configuration value, flag or option is wrong. */
+export class ConfigError extends TriviumError {
+  readonly code = 'ERR_CONFIG'
+}
+
+/** Tensors or arrays disagree on their shapes or element types. */
+export class ShapeError extends TriviumError {
+  readonly code = 'ERR_SHAPE'
+}
+
+/** A data set is missing, incomplete or unreadable. */
+export class DatasetError extends TriviumError {
+  readonly code = 'ERR_DATASET'
+}
+
+/** A snapshot, checkpoint or exported model is missing, damaged, or could not be written. */
+export class SnapshotError extends TriviumError {
+  readonly code = 'ERR_SNAPSHOT'
+}
+
+/** Training produced NaN or infinity. */
+export class NonFiniteError extends TriviumError {
+  readonly code = 'ERR_NON_FINITE'
+}
+
+/** The native addon could not be loaded, or refused a call. */
+export class BindingError extends TriviumError {
+  readonly code = 'ERR_BINDING'
+}

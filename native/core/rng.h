@@ -18,6 +18,9 @@ struct RngKey {
   uint32_t operation = 0;
 };
 
+/// The bare generator: ten rounds over a 128-bit counter under a 64-bit key. The same function as src/util/rng.ts.
+std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
+
 class Rng {
  public:
   explicit Rng(const RngKey& key);

@@ -1,0 +1,90 @@
+/** Files that are either whole or absent: written beside the target, fsynced, renamed. */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { SnapshotError } from './errors.ts'
+
+/**
+ * Writes a file so that a crash at any moment leaves the old content or the new one, never a part.
+ *
+ * The temporary file lies in the target's folder (a rename across file systems fails with EXDEV), the folder is made when missing,
+ * and the folder entry is fsynced after the rename.
+ *
+ * @throws {SnapshotError} when the disk is full, read-only or not writable; the previous file is untouched then
+ */
+export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`)
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    const file = await open(temporary, 'wx')
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw writeError(error, path)
+  }
+}
+
+/** Makes a folder and its parents; no error when it exists. */
+export async function ensureDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+  } catch (error) {
+    throw writeError(error, path)
+  }
+}
+
+/** Makes the entries of a folder durable: without it a rename may be undone by a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** SHA-256 of a file's content, lower-case hex. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}
+
+const CAUSES: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space left on the disk. Free some space and run again with --resume',
+  EDQUOT: 'the disk quota is used up. Free some space and run again with --resume',
+  EROFS: 'the file system is read-only. Choose another folder with --set run.directory=…',
+  EACCES: 'permission denied. Make the folder writable or choose another with --set run.directory=…',
+  EPERM: 'the operation is not permitted. Make the folder writable or choose another with --set run.directory=…',
+  EIO: 'the disk reported an I/O error. Check the disk, then run again with --resume',
+  ENOTDIR: 'a part of the path is a file, not a folder. Rename that file or choose another folder',
+  EEXIST: 'a file of that name is in the way. Rename it or choose another folder',
+  EMFILE: 'too many open files. Raise the limit (ulimit -n)',
+}
+
+/** A failed write in our words: path, cause, remedy. Errors that are ours already pass through; `cause` keeps the system's. */
+export function writeError(error: unknown, path: string): Error {
+  const code = systemCode(error)
+  if (code === null) return error instanceof Error ? error : new Error(String(error))
+  const why = CAUSES[code] ?? `the system answered ${code}`
+  return new SnapshotError(`cannot write ${path}: ${why}.`, { cause: error })
+}
+
+/** `ENOSPC`, `EACCES` … of a system error (or of its cause), else null. */
+export function systemCode(error: unknown): string | null {
+  for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++) {
+    const { code } = current as NodeJS.ErrnoException
+    if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return code
+  }
+  return null
+}

@@ -1,0 +1,6 @@
+export * from './errors.ts'
+export * from './files.ts'
+export * from './logger.ts'
+export * from './rng.ts'
+export * from './suggest.ts'
+export * from './unavailable.ts'

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { SnapshotError } from '../../../src/util/errors.ts'
+import { ensureDir, sha256OfFile, systemCode, writeError, writeFileAtomic } from '../../../src/util/files.ts'
+
+describe('files', () => {
+  let folder = ''
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'trivium-files-'))
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  it('writes a new file, makes its folder and leaves no temporary file', async () => {
+    const path = join(folder, 'a', 'b', 'metrics.json')
+    await writeFileAtomic(path, '{"top1":0.98}')
+    assert.equal(await readFile(path, 'utf8'), '{"top1":0.98}')
+    assert.deepEqual(await readdir(join(folder, 'a', 'b')), ['metrics.json'])
+  })
+
+  it('replaces a file as a whole', async () => {
+    const path = join(folder, 'replaced')
+    await writeFileAtomic(path, 'a long old content')
+    await writeFileAtomic(path, new Uint8Array([104, 105]))
+    assert.equal(await readFile(path, 'utf8'), 'hi')
+  })
+
+  it('keeps the old file and removes the temporary one when the rename fails', async () => {
+    const path = join(folder, 'occupied')
+    await ensureDir(join(path, 'child'))
+    await assert.rejects(writeFileAtomic(path, 'x'), /occupied/)
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.endsWith('.tmp')),
+      [],
+    )
+    assert.deepEqual(await readdir(path), ['child'])
+  })
+
+  it('names the path when a part of it is a file', async () => {
+    const file = join(folder, 'plain')
+    await writeFile(file, '')
+    await assert.rejects(ensureDir(join(file, 'sub')), (error: unknown) => {
+      assert.ok(error instanceof SnapshotError)
+      assert.match(error.message, /plain.*not a folder/)
+      return true
+    })
+  })
+
+  it('says what to do when the disk is full', () => {
+    const full = Object.assign(new Error('write'), { code: 'ENOSPC' })
+    const error = writeError(full, 'snapshots/a/state.json')
+    assert.ok(error instanceof SnapshotError)
+    assert.match(error.message, /snapshots\/a\/state\.json: no space left/)
+    assert.equal(systemCode(error), 'ENOSPC')
+    assert.equal(systemCode(new Error('other')), null)
+  })
+
+  it('hashes what is in the file', async () => {
+    const path = join(folder, 'hashed')
+    const content = Buffer.alloc(300_000, 'trivium')
+    await writeFile(path, content)
+    assert.equal(await sha256OfFile(path), createHash('sha256').update(content).digest('hex'))
+  })
+})

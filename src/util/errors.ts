@@ -2,13 +2,7 @@
  * The six error classes of the library. Every message says what was expected, what came, where, and what to do.
  */
 
-export type ErrorCode =
-  | 'ERR_CONFIG'
-  | 'ERR_SHAPE'
-  | 'ERR_DATASET'
-  | 'ERR_SNAPSHOT'
-  | 'ERR_NON_FINITE'
-  | 'ERR_BINDING'
+export type ErrorCode = 'ERR_CONFIG' | 'ERR_SHAPE' | 'ERR_DATASET' | 'ERR_SNAPSHOT' | 'ERR_NON_FINITE' | 'ERR_BINDING'
 
 /** Base of all errors that Trivium throws on purpose; anything else that surfaces is a bug. */
 export abstract class TriviumError extends Error {

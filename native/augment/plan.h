@@ -32,6 +32,9 @@ struct OperationEntry {
 };
 const std::vector<OperationEntry>& operations();
 
+/// The operation that options.owner() names. Throws ConfigError for an unknown name and for an option nobody reads.
+std::unique_ptr<Operation> create_operation(const Options& options);
+
 /// Operations in order, then normalisation.
 class Plan {
  public:

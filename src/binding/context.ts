@@ -1,0 +1,83 @@
+/**
+ * What holds for the calls made inside a function, synchronous or not: gradient recording, autocast, and the scope that
+ * frees temporaries. It follows the asynchronous call chain, so that a loader running beside a training step keeps its own.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** Anything a scope can free. */
+export interface Disposable {
+  dispose(): void
+}
+
+export interface Context {
+  /** Bit 0: gradients are recorded. Bits 1–2: autocast (0 none, 1 bfloat16, 2 float16). */
+  readonly mode: number
+  readonly scope: Set<Disposable> | null
+}
+
+const GRAD = 1
+const storage = new AsyncLocalStorage<Context>()
+const root: Context = { mode: GRAD, scope: null }
+
+export function context(): Context {
+  return storage.getStore() ?? root
+}
+
+export function withoutGrad<T>(fn: () => T): T {
+  const current = context()
+  return storage.run({ ...current, mode: current.mode & ~GRAD }, fn)
+}
+
+export function withAutocast<T>(dtype: 'bfloat16' | 'float16' | null, fn: () => T): T {
+  const current = context()
+  const autocast = dtype === null ? 0 : dtype === 'bfloat16' ? 1 : 2
+  return storage.run({ ...current, mode: (current.mode & GRAD) | (autocast << 1) }, fn)
+}
+
+/** Collects every disposable in `value`: itself, or inside arrays, maps, sets and plain objects. */
+function reachable(value: unknown, found: Set<unknown>, seen: Set<unknown> = new Set()): void {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return
+  seen.add(value)
+  found.add(value)
+  if (Array.isArray(value) || value instanceof Set) for (const item of value) reachable(item, found, seen)
+  else if (value instanceof Map) for (const item of value.values()) reachable(item, found, seen)
+  else if (!ArrayBuffer.isView(value)) for (const item of Object.values(value)) reachable(item, found, seen)
+}
+
+/** Runs `fn`; frees what was made inside and is not reachable from its result, which moves to the enclosing scope. */
+export function withScope<T>(fn: () => T): T {
+  const outer = context()
+  const scope = new Set<Disposable>()
+  const close = (result: unknown): void => {
+    const kept = new Set<unknown>()
+    reachable(result, kept)
+    for (const item of scope) {
+      if (!kept.has(item)) item.dispose()
+      else outer.scope?.add(item)
+    }
+    scope.clear()
+  }
+  return storage.run({ mode: outer.mode, scope }, () => {
+    let result: T
+    try {
+      result = fn()
+    } catch (thrown) {
+      close(null)
+      throw thrown
+    }
+    if (!(result instanceof Promise)) {
+      close(result)
+      return result
+    }
+    return result.then(
+      (value: unknown) => {
+        close(value)
+        return value
+      },
+      (thrown: unknown) => {
+        close(null)
+        throw thrown
+      },
+    ) as T
+  })
+}

@@ -1,0 +1,232 @@
+/** Loads the addon: the only place that does. Its raw functions, typed. */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { BindingError, ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../util/errors.ts'
+import type { TriviumError } from '../util/errors.ts'
+
+declare const brand: unique symbol
+/** Opaque handles that the addon hands out. */
+export interface TensorHandle {
+  readonly [brand]: 'tensor'
+}
+export interface ModuleHandle {
+  readonly [brand]: 'module'
+}
+export interface OptimizerHandle {
+  readonly [brand]: 'optimizer'
+}
+export interface PlanHandle {
+  readonly [brand]: 'plan'
+}
+export interface LockHandle {
+  readonly [brand]: 'lock'
+}
+
+export type OptionValue = boolean | number | string | readonly number[]
+export type Options = Readonly<Record<string, OptionValue | undefined>>
+export type NamedHandles = [string, TensorHandle][]
+export type TypedArray =
+  Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array | Uint8ClampedArray
+
+export interface Preprocessing {
+  readonly imageSize: number
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+  readonly interpolation: string
+  readonly cropFraction: number
+}
+
+export interface ModuleInfo {
+  readonly parameterCount: number
+  /** Backbones only. */
+  readonly numFeatures?: number
+  readonly preprocessing?: Preprocessing
+}
+
+export interface BackboneEntry {
+  readonly name: string
+  readonly family: string
+  readonly paper: string
+  readonly channelsLast: boolean
+}
+
+export interface Versions {
+  readonly libtorch: string
+  readonly cudaBuild: boolean
+  readonly cudaDevices: number
+}
+
+/** The addon's exports. `mode`: bit 0 = record gradients, bits 1–2 = autocast (1 bfloat16, 2 float16). */
+export interface Addon {
+  tensorFrom(data: TypedArray, shape: readonly number[], dtype: string, device: string, grad: boolean): TensorHandle
+  tensorData(t: TensorHandle): Exclude<TypedArray, Uint8ClampedArray>
+  tensorItem(t: TensorHandle): number
+  tensorInfo(t: TensorHandle): { shape: number[]; dtype: string; device: string }
+  tensorRequiresGrad(t: TensorHandle): boolean
+  tensorDispose(t: TensorHandle): void
+  tensorGrad(t: TensorHandle): TensorHandle | null
+  tensorDetach(t: TensorHandle): TensorHandle
+  tensorTo(t: TensorHandle, dtype: string | null, device: string | null, mode: number): TensorHandle
+  tensorBackward(t: TensorHandle, gradient: TensorHandle | null): void
+  backward(t: TensorHandle, gradient: TensorHandle | null): Promise<void>
+  liveTensors(): number
+  isTensor(value: unknown): boolean
+
+  resolveOperator(name: string): number
+  callOperator(handle: number, mode: number, positional: unknown[], keywords: object | null): unknown
+  operatorSchema(name: string): string
+  operatorNames(): string[]
+
+  createBackbone(name: string, options: Options): Promise<ModuleHandle>
+  createHead(kind: string, options: Options): Promise<ModuleHandle>
+  createClassifier(
+    backbone: ModuleHandle,
+    head: ModuleHandle | null,
+    logitScale: number,
+    mean: readonly number[],
+    std: readonly number[],
+  ): Promise<ModuleHandle>
+  moduleForward(m: ModuleHandle, input: TensorHandle, mode: number): Promise<TensorHandle>
+  moduleForwardFeatures(m: ModuleHandle, input: TensorHandle, mode: number): Promise<TensorHandle>
+  modulePool(m: ModuleHandle, input: TensorHandle, mode: number): Promise<TensorHandle>
+  moduleClassify(
+    m: ModuleHandle,
+    input: TensorHandle,
+    mode: number,
+  ): Promise<[TensorHandle, TensorHandle, TensorHandle]>
+  moduleTrain(m: ModuleHandle, on: boolean): Promise<void>
+  moduleNamedParameters(m: ModuleHandle): NamedHandles
+  moduleNamedBuffers(m: ModuleHandle): NamedHandles
+  moduleLoadState(m: ModuleHandle, state: NamedHandles): Promise<void>
+  moduleSetRequiresGrad(m: ModuleHandle, flag: boolean, prefix: string): void
+  moduleTo(m: ModuleHandle, device: string): Promise<void>
+  moduleInfo(m: ModuleHandle): ModuleInfo
+  moduleDispose(m: ModuleHandle): void
+  listBackbones(): BackboneEntry[]
+
+  createOptimizer(
+    kind: string,
+    groups: { parameters: NamedHandles; learningRateScale: number; weightDecay: number }[],
+    options: Options,
+  ): OptimizerHandle
+  optimizerStep(o: OptimizerHandle, learningRate: number): Promise<void>
+  optimizerZeroGrad(o: OptimizerHandle): Promise<void>
+  optimizerClipGradNorm(o: OptimizerHandle, maxNorm: number): Promise<number>
+  optimizerState(o: OptimizerHandle): Promise<NamedHandles>
+  optimizerLoadState(o: OptimizerHandle, state: NamedHandles): Promise<void>
+  emaUpdate(shadow: TensorHandle[], source: TensorHandle[], decay: number): Promise<void>
+
+  createPlan(
+    operations: readonly { name: string; options: Options }[],
+    mean: readonly number[],
+    std: readonly number[],
+    seed: number,
+  ): PlanHandle
+  planApply(p: PlanHandle, images: TensorHandle, ids: TensorHandle, epoch: number, views: number): Promise<TensorHandle>
+  augmentOperations(): string[]
+  resizeImage(
+    pixels: Uint8Array,
+    height: number,
+    width: number,
+    outHeight: number,
+    outWidth: number,
+    interpolation: string,
+  ): Promise<Uint8Array>
+  resizeAndCenterCrop(
+    pixels: Uint8Array,
+    height: number,
+    width: number,
+    resizeTo: number,
+    cropTo: number,
+    interpolation: string,
+  ): Promise<Uint8Array>
+
+  readSafetensors(path: string): Promise<{ tensors: NamedHandles; metadata: Record<string, string> }>
+  writeSafetensors(path: string, tensors: NamedHandles, metadata: Record<string, string>): Promise<void>
+  traceModule(m: ModuleHandle, example: TensorHandle): Promise<{ json: string; parameters: NamedHandles }>
+  saveTorchScript(m: ModuleHandle, example: TensorHandle, path: string, extra: Record<string, string>): Promise<void>
+
+  tryLock(path: string): LockHandle | null
+  unlock(lock: LockHandle): void
+  manualSeed(seed: number): void
+  setThreads(count: number): Promise<void>
+  getThreads(): number
+  versions(): Versions
+  exitNow(code: number): never
+  drain(): Promise<void>
+}
+
+const kinds: Record<string, new (message: string, options?: ErrorOptions) => TriviumError> = {
+  config: ConfigError,
+  shape: ShapeError,
+  dataset: DatasetError,
+  snapshot: SnapshotError,
+  'non-finite': NonFiniteError,
+  binding: BindingError,
+}
+
+/** A native error as the class its `kind` names; the new error carries the JavaScript stack of the call. */
+export function translate(thrown: unknown): unknown {
+  const kind = (thrown as { kind?: unknown } | null)?.kind
+  const ErrorClass = typeof kind === 'string' ? kinds[kind] : undefined
+  return ErrorClass && thrown instanceof Error ? new ErrorClass(thrown.message, { cause: thrown }) : thrown
+}
+
+/** Where the addon is looked for: TRIVIUM_ADDON, else the build folder beside package.json. */
+export function addonPath(): string {
+  return process.env['TRIVIUM_ADDON'] ?? fileURLToPath(new URL('../../build/Release/trivium.node', import.meta.url))
+}
+
+function load(): Addon {
+  const path = addonPath()
+  if (!existsSync(path)) {
+    throw new BindingError(
+      `the native addon is not built: expected ${path}. Possible solutions:\n` +
+        `  1. npm run build:native          (needs g++ >= 12 and cmake)\n` +
+        `  2. LIBTORCH=/path/to/libtorch npm run build:native\n` +
+        `  3. run-pipeline doctor           (says what is missing)`,
+    )
+  }
+  // Idle OpenMP threads sleep instead of spinning: the engine's pool and the caller's share the same cores.
+  process.env['OMP_WAIT_POLICY'] ??= 'PASSIVE'
+  try {
+    return createRequire(import.meta.url)(path) as Addon
+  } catch (cause) {
+    throw new BindingError(
+      `the native addon ${path} could not be loaded: ${(cause as Error).message}. Possible solutions:\n` +
+        `  1. npm run build:native          (LibTorch or Node changed since it was built)\n` +
+        `  2. run-pipeline doctor           (says which LibTorch is found)`,
+      { cause },
+    )
+  }
+}
+
+const raw: Addon = load()
+
+/** The addon; every function throws (or rejects with) one of the six error classes. */
+export const native: Addon = Object.fromEntries(
+  Object.entries(raw)
+    .filter(([, value]) => typeof value === 'function')
+    .map(([name, value]) => {
+      const call = value as (...args: unknown[]) => unknown
+      const wrapped = (...args: unknown[]): unknown => {
+        let result: unknown
+        try {
+          result = call(...args)
+        } catch (thrown) {
+          throw translate(thrown)
+        }
+        return result instanceof Promise ? settled(result) : result
+      }
+      return [name, wrapped]
+    }),
+) as unknown as Addon
+
+async function settled(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return await promise
+  } catch (thrown) {
+    throw translate(thrown)
+  }
+}

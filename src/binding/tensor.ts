@@ -1,0 +1,117 @@
+/** A LibTorch tensor with an explicit lifetime. */
+import { context } from './context.ts'
+import { native } from './native.ts'
+import type { TensorHandle, TypedArray } from './native.ts'
+
+export type DType =
+  'float32' | 'float64' | 'float16' | 'bfloat16' | 'int64' | 'int32' | 'int16' | 'int8' | 'uint8' | 'bool'
+
+const dtypes: ReadonlySet<string> = new Set<DType>([
+  'float32',
+  'float64',
+  'float16',
+  'bfloat16',
+  'int64',
+  'int32',
+  'int16',
+  'int8',
+  'uint8',
+  'bool',
+])
+
+/**
+ * Freed by `dispose()`, by `using`, by the end of its `torch.scope`, or at last by the garbage collector, whichever is first.
+ * A disposed tensor refuses every use with a BindingError.
+ */
+export class Tensor {
+  /** For src/binding alone. */
+  readonly handle: TensorHandle
+  #info: { shape: number[]; dtype: string; device: string } | null = null
+  #disposed = false
+
+  constructor(handle: TensorHandle) {
+    this.handle = handle
+    context().scope?.add(this)
+  }
+
+  #described(): { shape: number[]; dtype: string; device: string } {
+    return (this.#info ??= native.tensorInfo(this.handle))
+  }
+
+  get shape(): readonly number[] {
+    return this.#described().shape
+  }
+  get dtype(): DType {
+    return this.#described().dtype as DType
+  }
+  /** "cpu" or "cuda:N". */
+  get device(): string {
+    return this.#described().device
+  }
+  get requiresGrad(): boolean {
+    return native.tensorRequiresGrad(this.handle)
+  }
+  get disposed(): boolean {
+    return this.#disposed
+  }
+
+  /** A contiguous copy on the CPU. float16 and bfloat16 arrive as Float32Array, bool as Uint8Array, int64 as BigInt64Array. */
+  data(): Exclude<TypedArray, Uint8ClampedArray> {
+    return native.tensorData(this.handle)
+  }
+
+  /** data() as plain numbers, flat. */
+  toArray(): number[] {
+    return Array.from(this.data() as Iterable<number | bigint>, Number)
+  }
+
+  /** The value of a one-element tensor. @throws {ShapeError} for any other */
+  item(): number {
+    return native.tensorItem(this.handle)
+  }
+
+  /** Accumulates gradients into the leaves, on the calling thread. In training use `await torch.backward(loss)`. */
+  backward(gradient?: Tensor): void {
+    native.tensorBackward(this.handle, gradient?.handle ?? null)
+  }
+
+  /** The accumulated gradient of a leaf, or null before any backward. */
+  get grad(): Tensor | null {
+    const grad = native.tensorGrad(this.handle)
+    return grad && new Tensor(grad)
+  }
+
+  /** The same values without history. */
+  detach(): Tensor {
+    return new Tensor(native.tensorDetach(this.handle))
+  }
+
+  /** As another element type ("float32") or on another device ("cpu", "cuda:0"). */
+  to(target: DType | (string & {})): Tensor {
+    const isDtype = dtypes.has(target)
+    return new Tensor(native.tensorTo(this.handle, isDtype ? target : null, isDtype ? null : target, context().mode))
+  }
+
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    context().scope?.delete(this)
+    native.tensorDispose(this.handle)
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  toString(): string {
+    return this.#disposed ? 'Tensor(disposed)' : `Tensor(${this.dtype}[${this.shape.join(', ')}], ${this.device})`
+  }
+}
+
+export function toHandles(tensors: ReadonlyMap<string, Tensor>): [string, TensorHandle][] {
+  return Array.from(tensors, ([name, tensor]) => [name, tensor.handle])
+}
+
+export function fromHandles(handles: readonly [string, TensorHandle][]): Map<string, Tensor> {
+  return new Map(handles.map(([name, handle]) => [name, new Tensor(handle)]))
+}

@@ -1,0 +1,121 @@
+/** The `torch` object: making tensors, lifetimes, modes, seeds, operators. */
+import { ConfigError, ShapeError } from '../util/errors.ts'
+import { context, withAutocast, withScope, withoutGrad } from './context.ts'
+import { native } from './native.ts'
+import type { TypedArray, Versions } from './native.ts'
+import { call, operatorNames, schemaOf } from './operators.ts'
+import type { Argument, Keywords } from './operators.ts'
+import { ops } from './operators.generated.ts'
+import type { Ops } from './operators.generated.ts'
+import { Tensor } from './tensor.ts'
+import type { DType } from './tensor.ts'
+
+export interface TensorOptions {
+  /** Default: one dimension as long as the data; [] for a single number. */
+  readonly shape?: readonly number[]
+  /** Default: the typed array's own; float32 for plain numbers. */
+  readonly dtype?: DType
+  readonly requiresGrad?: boolean
+  /** Default "cpu". */
+  readonly device?: string
+}
+
+export type FillOptions = Pick<TensorOptions, 'dtype' | 'device'>
+
+export interface Torch {
+  tensor(data: TypedArray | readonly number[] | number, options?: TensorOptions): Tensor
+  zeros(shape: readonly number[], options?: FillOptions): Tensor
+  ones(shape: readonly number[], options?: FillOptions): Tensor
+  /** Frees every tensor made inside `fn` (synchronous or not) but those reachable from its result. */
+  scope<T>(fn: () => T): T
+  /** Takes a tensor out of the current scope: its holder disposes it. */
+  keep(tensor: Tensor): Tensor
+  noGrad<T>(fn: () => T): T
+  /** Matrix products and convolutions inside run in `dtype`; null turns it off. */
+  autocast<T>(dtype: 'bfloat16' | 'float16' | null, fn: () => T): T
+  manualSeed(seed: number): void
+  setNumThreads(count: number): void
+  getNumThreads(): number
+  /** How many tensors JavaScript holds now. */
+  liveTensors(): number
+  call(name: string, ...args: readonly (Argument | Keywords)[]): unknown
+  readonly ops: Ops
+  schemaOf(name: string): string
+  operatorNames(): string[]
+  /** Accumulates gradients into the leaves, on the engine thread; the event loop stays free. */
+  backward(loss: Tensor, gradient?: Tensor): Promise<void>
+  cudaIsAvailable(): boolean
+  versions(): Versions
+}
+
+const elementTypes: readonly [abstract new (...args: never[]) => TypedArray, DType][] = [
+  [Float32Array, 'float32'],
+  [Float64Array, 'float64'],
+  [BigInt64Array, 'int64'],
+  [Int32Array, 'int32'],
+  [Int16Array, 'int16'],
+  [Int8Array, 'int8'],
+  [Uint8Array, 'uint8'],
+  [Uint8ClampedArray, 'uint8'],
+]
+
+function flatten(data: readonly unknown[], into: number[]): void {
+  for (const item of data) {
+    if (typeof item !== 'number') {
+      throw new ShapeError(
+        `torch.tensor: expected a flat list of numbers but got ${JSON.stringify(item)}; give the shape apart`,
+      )
+    }
+    into.push(item)
+  }
+}
+
+function tensor(data: TypedArray | readonly number[] | number, options: TensorOptions = {}): Tensor {
+  const { requiresGrad = false, device = 'cpu' } = options
+  if (ArrayBuffer.isView(data)) {
+    const own = elementTypes.find(([type]) => data instanceof type)?.[1] ?? 'float32'
+    const shape = options.shape ?? [(data as TypedArray).length]
+    return new Tensor(native.tensorFrom(data as TypedArray, shape, options.dtype ?? own, device, requiresGrad))
+  }
+  const values: number[] = []
+  flatten(typeof data === 'number' ? [data] : data, values)
+  const shape = options.shape ?? (typeof data === 'number' ? [] : [values.length])
+  const dtype = options.dtype ?? 'float32'
+  const source = dtype === 'int64' ? BigInt64Array.from(values, BigInt) : Float64Array.from(values)
+  return new Tensor(native.tensorFrom(source, shape, dtype, device, requiresGrad))
+}
+
+function filled(name: string, shape: readonly number[], options: FillOptions = {}): Tensor {
+  const { dtype = 'float32', device = 'cpu' } = options
+  return call(name, shape, { dtype, device }) as Tensor
+}
+
+export const torch: Torch = {
+  tensor,
+  zeros: (shape, options) => filled('aten::zeros', shape, options),
+  ones: (shape, options) => filled('aten::ones', shape, options),
+  scope: withScope,
+  keep(kept) {
+    context().scope?.delete(kept)
+    return kept
+  },
+  noGrad: withoutGrad,
+  autocast: withAutocast,
+  manualSeed(seed) {
+    if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed: expected a whole number but got ${seed}`)
+    native.manualSeed(seed)
+  },
+  setNumThreads(count) {
+    // The engine changes over between two jobs; nothing can fail there once the count was accepted here.
+    void native.setThreads(count)
+  },
+  getNumThreads: () => native.getThreads(),
+  liveTensors: () => native.liveTensors(),
+  call,
+  ops,
+  schemaOf,
+  operatorNames,
+  backward: (loss, gradient) => native.backward(loss.handle, gradient?.handle ?? null),
+  cudaIsAvailable: () => native.versions().cudaDevices > 0,
+  versions: () => native.versions(),
+}

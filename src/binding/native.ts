@@ -202,26 +202,35 @@ function load(): Addon {
   }
 }
 
-const raw: Addon = load()
+let loaded: Addon | null = null
 
-/** The addon; every function throws (or rejects with) one of the six error classes. */
-export const native: Addon = Object.fromEntries(
-  Object.entries(raw)
-    .filter(([, value]) => typeof value === 'function')
-    .map(([name, value]) => {
-      const call = value as (...args: unknown[]) => unknown
-      const wrapped = (...args: unknown[]): unknown => {
-        let result: unknown
-        try {
-          result = call(...args)
-        } catch (thrown) {
-          throw translate(thrown)
+/** Loads the addon and wraps its functions, once. */
+function addon(): Addon {
+  loaded ??= Object.fromEntries(
+    Object.entries(load())
+      .filter(([, value]) => typeof value === 'function')
+      .map(([name, value]) => {
+        const call = value as (...args: unknown[]) => unknown
+        const wrapped = (...args: unknown[]): unknown => {
+          let result: unknown
+          try {
+            result = call(...args)
+          } catch (thrown) {
+            throw translate(thrown)
+          }
+          return result instanceof Promise ? settled(result) : result
         }
-        return result instanceof Promise ? settled(result) : result
-      }
-      return [name, wrapped]
-    }),
-) as unknown as Addon
+        return [name, wrapped]
+      }),
+  ) as unknown as Addon
+  return loaded
+}
+
+/**
+ * The addon; every function throws (or rejects with) one of the six error classes. It is loaded at the first use, not at import:
+ * LibTorch takes a second to start, and help, --plan and configuration errors need none of it.
+ */
+export const native: Addon = new Proxy({} as Addon, { get: (_, name) => Reflect.get(addon(), name) as unknown })
 
 async function settled(promise: Promise<unknown>): Promise<unknown> {
   try {

@@ -21,10 +21,11 @@ function isKeywords(value: unknown): value is Keywords {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Tensor)
 }
 
-/** An operator, resolved once. A trailing plain object holds keyword arguments. */
+/** An operator, resolved once, at its first call. A trailing plain object holds keyword arguments. */
 export function operator(name: string): (...args: readonly (Argument | Keywords)[]) => unknown {
-  const handle = native.resolveOperator(name)
+  let handle: number | undefined
   return (...args) => {
+    handle ??= native.resolveOperator(name)
     const last = args.at(-1)
     const keywords = isKeywords(last) ? last : null
     const positional = (keywords ? args.slice(0, -1) : args).map((argument) => unwrap(argument as Argument))

@@ -1,5 +1,5 @@
 // Antialiased resampling of 8-bit images, the fixed-point two-pass algorithm of Pillow's ImagingResample (what torchvision calls
-// antialias=True): the same coefficients, the same rounding.
+// antialias=True): the same coefficients, the same rounding, the order of passes of Pillow 13.
 #pragma once
 
 #include <cstdint>
@@ -17,5 +17,11 @@ std::vector<uint8_t> resize(const uint8_t* pixels, int64_t height, int64_t width
 /// crop_to × crop_to window (torchvision's CenterCrop offsets).
 std::vector<uint8_t> resize_and_center_crop(const uint8_t* pixels, int64_t height, int64_t width, int64_t resize_to, int64_t crop_to,
                                             const std::string& interpolation);
+
+/// The crop_height × crop_width window whose first pixel is (top, left). The caller has checked that it lies inside.
+std::vector<uint8_t> crop(const uint8_t* pixels, int64_t width, int64_t top, int64_t left, int64_t crop_height, int64_t crop_width);
+
+/// First row (or column) of a centred window, rounded as torchvision's CenterCrop rounds (halves to even).
+int64_t center_offset(int64_t size, int64_t crop_size);
 
 }  // namespace trivium::augment

@@ -1,0 +1,207 @@
+#include "augment/resize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "core/error.h"
+
+namespace trivium::augment {
+namespace {
+
+// 8 bits of pixel, 2 bits of head room for the negative lobes of bicubic, the rest is fraction.
+constexpr int kPrecisionBits = 32 - 8 - 2;
+constexpr int32_t kHalf = 1 << (kPrecisionBits - 1);
+
+double bilinear_filter(double x) {
+  x = std::fabs(x);
+  return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+double bicubic_filter(double x) {  // Keys 1981 with a = −0.5
+  constexpr double a = -0.5;
+  x = std::fabs(x);
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
+  return 0.0;
+}
+
+struct Filter {
+  double (*value)(double);
+  double support;
+};
+
+Filter filter_named(const std::string& name) {
+  if (name == "bilinear") return {bilinear_filter, 1.0};
+  if (name == "bicubic") return {bicubic_filter, 2.0};
+  throw error(ErrorKind::Config, "resize: expected interpolation \"bilinear\" or \"bicubic\" but got \"", name, "\"");
+}
+
+/// For each output position of a window: the first input position, how many, and their fixed-point weights.
+struct Coefficients {
+  int64_t taps = 0;  // row length of `weights`
+  std::vector<int64_t> first, count;
+  std::vector<int32_t> weights;
+};
+
+/// One axis: outputs [begin, begin + length) of in_size resampled to out_size.
+Coefficients precompute(int64_t in_size, int64_t out_size, int64_t begin, int64_t length, const Filter& filter) {
+  const double scale = static_cast<double>(in_size) / static_cast<double>(out_size);
+  const double filter_scale = std::max(scale, 1.0);  // antialiasing: the filter widens when shrinking
+  const double support = filter.support * filter_scale;
+  Coefficients result;
+  result.taps = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
+  result.first.resize(length);
+  result.count.resize(length);
+  result.weights.assign(length * result.taps, 0);
+  std::vector<double> row(result.taps);
+  const double inverse = 1.0 / filter_scale;
+  for (int64_t at = 0; at < length; ++at) {
+    const double center = (static_cast<double>(begin + at) + 0.5) * scale;
+    // Truncation after adding 0.5, not floor: part of what must equal Pillow.
+    const int64_t low = std::max<int64_t>(static_cast<int64_t>(center - support + 0.5), 0);
+    const int64_t high = std::min<int64_t>(static_cast<int64_t>(center + support + 0.5), in_size);
+    const int64_t count = high - low;
+    double total = 0.0;
+    for (int64_t i = 0; i < count; ++i) {
+      row[i] = filter.value((static_cast<double>(i + low) - center + 0.5) * inverse);
+      total += row[i];
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const double weight = total != 0.0 ? row[i] / total : row[i];
+      result.weights[at * result.taps + i] = static_cast<int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << kPrecisionBits));
+    }
+    result.first[at] = low;
+    result.count[at] = count;
+  }
+  return result;
+}
+
+inline uint8_t clip8(int32_t value) {
+  const int32_t pixel = value >> kPrecisionBits;
+  return static_cast<uint8_t>(pixel < 0 ? 0 : (pixel > 255 ? 255 : pixel));
+}
+
+struct Window {
+  int64_t top, left, height, width;
+};
+
+/// Rows of `source` (row length `stride` bytes, from column 0) resampled across: rows × c.first.size() pixels, rounded to 8 bits.
+std::vector<uint8_t> resample_across(const uint8_t* source, int64_t rows, int64_t stride, const Coefficients& c) {
+  const int64_t width = static_cast<int64_t>(c.first.size());
+  std::vector<uint8_t> out(rows * width * 3);
+  for (int64_t y = 0; y < rows; ++y) {
+    uint8_t* target = out.data() + y * width * 3;
+    for (int64_t x = 0; x < width; ++x) {
+      const uint8_t* from = source + y * stride + c.first[x] * 3;
+      const int32_t* weight = c.weights.data() + x * c.taps;
+      int32_t red = kHalf, green = kHalf, blue = kHalf;
+      for (int64_t i = 0; i < c.count[x]; ++i) {
+        red += from[i * 3] * weight[i];
+        green += from[i * 3 + 1] * weight[i];
+        blue += from[i * 3 + 2] * weight[i];
+      }
+      target[x * 3] = clip8(red);
+      target[x * 3 + 1] = clip8(green);
+      target[x * 3 + 2] = clip8(blue);
+    }
+  }
+  return out;
+}
+
+/// `columns` pixels of each row of `source` (row length `stride` bytes, from row 0) resampled down: c.first.size() × columns pixels.
+std::vector<uint8_t> resample_down(const uint8_t* source, int64_t columns, int64_t stride, const Coefficients& c) {
+  const int64_t height = static_cast<int64_t>(c.first.size()), values = columns * 3;
+  std::vector<uint8_t> out(height * values);
+  std::vector<int32_t> sums(values);
+  for (int64_t y = 0; y < height; ++y) {
+    std::fill(sums.begin(), sums.end(), kHalf);
+    for (int64_t i = 0; i < c.count[y]; ++i) {
+      const uint8_t* row = source + (c.first[y] + i) * stride;
+      const int32_t weight = c.weights[y * c.taps + i];
+      for (int64_t x = 0; x < values; ++x) sums[x] += row[x] * weight;
+    }
+    uint8_t* target = out.data() + y * values;
+    for (int64_t x = 0; x < values; ++x) target[x] = clip8(sums[x]);
+  }
+  return out;
+}
+
+/// Input positions [begin, begin + length) that an axis reads; makes c.first count from `begin`.
+std::pair<int64_t, int64_t> claim(Coefficients& c) {
+  const int64_t begin = c.first.front(), length = c.first.back() + c.count.back() - begin;
+  for (int64_t& first : c.first) first -= begin;
+  return {begin, length};
+}
+
+/// The `window` of the picture resampled to out_height × out_width; what lies outside the window is never computed, so that a
+/// picture of extreme aspect costs no more than another.
+std::vector<uint8_t> resize_window(const uint8_t* pixels, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
+                                   const Window& window, const Filter& filter) {
+  Coefficients down = precompute(height, out_height, window.top, window.height, filter);
+  Coefficients across = precompute(width, out_width, window.left, window.width, filter);
+  const auto [top, rows] = claim(down);
+  const auto [left, columns] = claim(across);
+  const uint8_t* source = pixels + (top * width + left) * 3;
+  // The order matters, for the pass between rounds to 8 bits. Pillow 13 starts with the columns where that shrinks the picture
+  // more (a tall picture of aspect over 2); older ones always start with the rows, which differs by one level there.
+  if (out_height < height && height - out_height > 2 * (width - out_width)) {
+    const std::vector<uint8_t> between = resample_down(source, columns, width * 3, down);
+    return resample_across(between.data(), window.height, columns * 3, across);
+  }
+  const std::vector<uint8_t> between = resample_across(source, rows, width * 3, across);
+  return resample_down(between.data(), window.width, window.width * 3, down);
+}
+
+void check(const char* what, int64_t height, int64_t width, int64_t out_height, int64_t out_width) {
+  // Below 2^31 a side and 2^13 for the result, every size and offset here fits 64 bits.
+  constexpr int64_t kLargestIn = (int64_t{1} << 31) - 1, kLargestOut = 1 << 13;
+  if (height < 1 || width < 1 || height > kLargestIn || width > kLargestIn) {
+    throw error(ErrorKind::Shape, what, ": expected an image of at least 1×1 but got ", height, "×", width);
+  }
+  if (out_height < 1 || out_width < 1 || out_height > kLargestOut || out_width > kLargestOut) {
+    throw error(ErrorKind::Shape, what, ": expected a result of 1 to ", kLargestOut, " pixels a side but got ", out_height, "×", out_width);
+  }
+}
+
+}  // namespace
+
+std::vector<uint8_t> resize(const uint8_t* pixels, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
+                            const std::string& interpolation) {
+  check("resize", height, width, out_height, out_width);
+  const Filter filter = filter_named(interpolation);
+  if (out_height == height && out_width == width) return std::vector<uint8_t>(pixels, pixels + height * width * 3);
+  return resize_window(pixels, height, width, out_height, out_width, {0, 0, out_height, out_width}, filter);
+}
+
+std::vector<uint8_t> crop(const uint8_t* pixels, int64_t width, int64_t top, int64_t left, int64_t crop_height, int64_t crop_width) {
+  std::vector<uint8_t> out(crop_height * crop_width * 3);
+  for (int64_t y = 0; y < crop_height; ++y) {
+    std::memcpy(out.data() + y * crop_width * 3, pixels + ((top + y) * width + left) * 3, crop_width * 3);
+  }
+  return out;
+}
+
+int64_t center_offset(int64_t size, int64_t crop_size) {
+  // Python's round(): halves go to the even neighbour, which is what nearbyint does in the default rounding mode.
+  return static_cast<int64_t>(std::nearbyint(static_cast<double>(size - crop_size) / 2.0));
+}
+
+std::vector<uint8_t> resize_and_center_crop(const uint8_t* pixels, int64_t height, int64_t width, int64_t resize_to, int64_t crop_to,
+                                            const std::string& interpolation) {
+  if (crop_to < 1 || crop_to > resize_to) {
+    throw error(ErrorKind::Shape, "resize_and_center_crop: expected a crop from 1 to resize_to = ", resize_to, " but got ", crop_to);
+  }
+  check("resize_and_center_crop", height, width, resize_to, crop_to);
+  const Filter filter = filter_named(interpolation);
+  const int64_t shorter = std::min(height, width), longer = std::max(height, width);
+  const int64_t long_side = resize_to * longer / shorter;
+  const int64_t out_height = height <= width ? resize_to : long_side;
+  const int64_t out_width = height <= width ? long_side : resize_to;
+  const Window window{center_offset(out_height, crop_to), center_offset(out_width, crop_to), crop_to, crop_to};
+  if (out_height == height && out_width == width) return crop(pixels, width, window.top, window.left, crop_to, crop_to);
+  return resize_window(pixels, height, width, out_height, out_width, window, filter);
+}
+
+}  // namespace trivium::augment

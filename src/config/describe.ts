@@ -1,0 +1,157 @@
+/** Looks into zod schemas: which keys a section has, their types, defaults and descriptions. Feeds suggestions and documentation. */
+
+import type { z } from 'zod'
+
+/** One key of a section. Paths are camelCase. */
+export interface KeyInfo {
+  readonly path: readonly string[]
+  /** For people: `number > 0`, `true or false`, `adamw | sgd`, `text or null`. */
+  readonly type: string
+  /** Undefined when the key has no default of its own. */
+  readonly default: unknown
+  readonly description: string
+}
+
+/** The parts of a zod definition that are read here. */
+interface Definition {
+  readonly type: string
+  readonly innerType?: z.ZodType
+  readonly in?: z.ZodType
+  readonly options?: readonly z.ZodType[]
+  readonly shape?: Readonly<Record<string, z.ZodType>>
+  readonly element?: z.ZodType
+  readonly entries?: Readonly<Record<string, string>>
+  readonly values?: readonly unknown[]
+  readonly defaultValue?: unknown
+  readonly left?: z.ZodType
+  readonly right?: z.ZodType
+}
+
+/** The keys that are allowed at a camelCase path of a schema; empty where the path leads to no map. */
+export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let candidates: z.ZodType[] = objects(schema)
+  for (const part of path) {
+    candidates = candidates.flatMap((object) => {
+      const next = shapeOf(object)[String(part)]
+      return next === undefined ? [] : objects(next)
+    })
+  }
+  return [...new Set(candidates.flatMap((object) => Object.keys(shapeOf(object))))]
+}
+
+/** Every leaf key of a schema, in the order of its definition; a map that may also be `true` or a number counts as one key too. */
+export function listKeys(schema: z.ZodType, above: readonly string[] = []): KeyInfo[] {
+  const keys: KeyInfo[] = []
+  for (const object of objects(schema)) {
+    for (const [name, field] of Object.entries(shapeOf(object))) {
+      const path = [...above, name]
+      if (keys.some((key) => key.path.join('.') === path.join('.'))) continue
+      const inner = objects(field)
+      if (inner.length === 0 || describesValue(field)) {
+        keys.push({ path, type: typeText(field), default: defaultOf(field), description: descriptionOf(field) })
+      }
+      if (inner.length > 0) keys.push(...listKeys(field, path))
+    }
+  }
+  return keys
+}
+
+/** A type in words. */
+export function typeText(schema: z.ZodType): string {
+  const definition = definitionOf(schema)
+  switch (definition.type) {
+    case 'nullable':
+      return `${inner(definition)} or null`
+    case 'optional':
+    case 'default':
+    case 'prefault':
+    case 'readonly':
+    case 'nonoptional':
+    case 'catch':
+      return inner(definition)
+    case 'pipe':
+      return definition.in === undefined ? 'value' : typeText(definition.in)
+    case 'union':
+      return [...new Set((definition.options ?? []).map(typeText))].join(' or ')
+    case 'boolean':
+      return 'true or false'
+    case 'string':
+      return 'text'
+    case 'number':
+      return numberText(schema)
+    case 'enum':
+      return Object.values(definition.entries ?? {}).join(' | ')
+    case 'literal':
+      return (definition.values ?? []).map(String).join(' | ')
+    case 'array':
+      return `list of ${definition.element === undefined ? 'values' : typeText(definition.element)}`
+    case 'tuple':
+      return 'list'
+    case 'object':
+      return 'map'
+    default:
+      return definition.type
+  }
+}
+
+function inner(definition: Definition): string {
+  return definition.innerType === undefined ? 'value' : typeText(definition.innerType)
+}
+
+function numberText(schema: z.ZodType): string {
+  const bag = (schema as unknown as { _zod: { bag: Record<string, unknown> } })._zod.bag
+  const whole = typeof bag['format'] === 'string' && /int/.test(bag['format'])
+  const parts: string[] = []
+  if (typeof bag['exclusiveMinimum'] === 'number') parts.push(`> ${bag['exclusiveMinimum']}`)
+  else if (typeof bag['minimum'] === 'number' && bag['minimum'] > Number.MIN_SAFE_INTEGER)
+    parts.push(`≥ ${bag['minimum']}`)
+  if (typeof bag['exclusiveMaximum'] === 'number') parts.push(`< ${bag['exclusiveMaximum']}`)
+  else if (typeof bag['maximum'] === 'number' && bag['maximum'] < Number.MAX_SAFE_INTEGER)
+    parts.push(`≤ ${bag['maximum']}`)
+  return `${whole ? 'whole number' : 'number'}${parts.length === 0 ? '' : ` ${parts.join(', ')}`}`
+}
+
+/** Whether a field may be something other than a map: `true`, a number … */
+function describesValue(schema: z.ZodType): boolean {
+  const definition = definitionOf(schema)
+  if (definition.type === 'union') return (definition.options ?? []).some((option) => objects(option).length === 0)
+  const next = definition.innerType ?? definition.in
+  return next === undefined ? false : describesValue(next)
+}
+
+function defaultOf(schema: z.ZodType): unknown {
+  const definition = definitionOf(schema)
+  if (definition.type === 'default' || definition.type === 'prefault') {
+    return typeof definition.defaultValue === 'function'
+      ? (definition.defaultValue as () => unknown)()
+      : definition.defaultValue
+  }
+  const next = definition.innerType ?? definition.in
+  return next === undefined ? undefined : defaultOf(next)
+}
+
+function descriptionOf(schema: z.ZodType): string {
+  if (schema.description !== undefined) return schema.description
+  const definition = definitionOf(schema)
+  const next = definition.innerType ?? definition.in
+  return next === undefined ? '' : descriptionOf(next)
+}
+
+/** The object schemas behind defaults, nulls, transforms and unions. */
+function objects(schema: z.ZodType): z.ZodType[] {
+  const definition = definitionOf(schema)
+  if (definition.type === 'object') return [schema]
+  if (definition.type === 'union') return (definition.options ?? []).flatMap(objects)
+  if (definition.type === 'intersection')
+    return [definition.left, definition.right].flatMap((side) => (side ? objects(side) : []))
+  const next = definition.innerType ?? definition.in
+  return next === undefined ? [] : objects(next)
+}
+
+function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> {
+  return definitionOf(schema).shape ?? {}
+}
+
+function definitionOf(schema: z.ZodType): Definition {
+  return (schema as unknown as { _zod: { def: Definition } })._zod.def
+}

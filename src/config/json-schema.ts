@@ -1,0 +1,54 @@
+/** The configuration as a JSON Schema, for completion and checks in editors. */
+
+import { z } from 'zod'
+import { keysAt } from './describe.ts'
+import { flatKeys } from './flat-keys.ts'
+import { snakeCase } from './names.ts'
+import { configSchema } from './schema.ts'
+
+type Json = { [key: string]: unknown }
+
+/** Draft-07 schema of a configuration file, in snake_case, flat keys included. */
+export function configJsonSchema(): Json {
+  const schema = snakeProperties(
+    z.toJSONSchema(configSchema, { io: 'input', target: 'draft-7', unrepresentable: 'any' }),
+  ) as Json
+  const properties = schema['properties'] as Record<string, Json>
+  for (const [key, target] of Object.entries(flatKeys)) {
+    const [section, name] = target.map(snakeCase) as [string, string]
+    const sectionProperties = properties[section]?.['properties'] as Record<string, Json> | undefined
+    const base = key === 'dataAugmentation' ? { type: 'boolean' } : { ...sectionProperties?.[name] }
+    properties[snakeCase(key)] = { ...base, description: `short for ${target.map(snakeCase).join('.')}` }
+  }
+  return { ...schema, title: 'Trivium configuration', type: 'object' }
+}
+
+/** Top-level keys, snake_case. */
+export function topLevelKeys(): string[] {
+  return keysAt(configSchema, []).map(snakeCase)
+}
+
+function snakeProperties(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeProperties)
+  if (value === null || typeof value !== 'object') return value
+  const object = value as Json
+  return Object.fromEntries(
+    Object.entries(object).map(([key, inner]) => {
+      if (key === 'properties') {
+        return [
+          key,
+          Object.fromEntries(
+            Object.entries(inner as Json).map(([name, field]) => [snakeCase(name), snakeProperties(field)]),
+          ),
+        ]
+      }
+      if (key === 'required') return [key, (inner as string[]).map(snakeCase)]
+      return [key, key === 'default' || key === 'enum' ? snakeDefault(inner) : snakeProperties(inner)]
+    }),
+  )
+}
+
+function snakeDefault(value: unknown): unknown {
+  if (Array.isArray(value) || value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [snakeCase(key), snakeDefault(inner)]))
+}

@@ -1,0 +1,44 @@
+/** A resolved configuration as YAML that loads again to the same values. */
+
+import { Document, isMap, isScalar, type YAMLMap } from 'yaml'
+import { camelCase, snakeCase } from './names.ts'
+import type { ResolvedConfig } from './resolve.ts'
+
+/**
+ * snake_case YAML with every key, defaults included.
+ *
+ * @param sources note behind each value where it was written; values without a note are defaults
+ */
+export function configToYaml(resolved: ResolvedConfig, { sources = false }: { sources?: boolean } = {}): string {
+  const plain = snakeKeys({ ...resolved.config, phases: resolved.phases }) as Record<string, unknown>
+  const document = new Document(plain, { version: '1.2', aliasDuplicateObjects: false })
+  if (sources && isMap(document.contents)) annotate(document.contents, [], resolved)
+  return document.toString({ lineWidth: 0 })
+}
+
+/** The resolved configuration as plain snake_case data, for `--json`. */
+export function configToPlain(resolved: ResolvedConfig): unknown {
+  return snakeKeys({ ...resolved.config, phases: resolved.phases })
+}
+
+function snakeKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeKeys)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, inner]) => inner !== undefined)
+      .map(([key, inner]) => [snakeCase(key), snakeKeys(inner)]),
+  )
+}
+
+function annotate(map: YAMLMap, above: readonly string[], resolved: ResolvedConfig): void {
+  for (const pair of map.items) {
+    const key = camelCase(String(isScalar(pair.key) ? pair.key.value : pair.key))
+    const path = [...above, key]
+    if (isMap(pair.value)) annotate(pair.value, path, resolved)
+    else if (isScalar(pair.value)) {
+      const origin = resolved.origin(path)
+      if (origin !== null) pair.value.comment = ` ${origin}`
+    }
+  }
+}

@@ -1,0 +1,54 @@
+#include "nn/backbones/cifar_cnn.h"
+
+#include "core/error.h"
+#include "nn/backbones/common.h"
+#include "nn/blocks/chain.h"
+#include "nn/blocks/conv_norm.h"
+
+namespace trivium::nn {
+namespace {
+
+constexpr int64_t kSmallestImage = 8;  // three halvings must leave a position
+
+class CifarCnn : public Backbone {
+ public:
+  CifarCnn(const std::string& name, const Options& options) {
+    const auto common = read_common(options, 32);
+    if (common.image_size < kSmallestImage) {
+      throw error(ErrorKind::Config, options.owner(), ": expected image_size of at least ", kSmallestImage, " but got ", common.image_size);
+    }
+    preprocessing_ = {common.image_size, {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}, "bilinear", 1.0};
+    const int64_t width = read_size(options, "width", name == "cifar_cnn_test" ? 8 : 64, 1024);
+    num_features_ = 4 * width;
+    stem_ = register_module("stem", std::make_shared<ConvNorm>(3, width / 2 + width % 2, Activation::Gelu));  // [N, w/2, S, S]
+    blocks_ = register_module("blocks", std::make_shared<Chain>());
+    int64_t channels = width / 2 + width % 2;
+    for (const int64_t out : {width, num_features_, num_features_}) {
+      blocks_->append(std::make_shared<ConvNorm>(channels, out, Activation::Gelu, true));  // halves the map
+      blocks_->append(std::make_shared<ConvNorm>(out, out, Activation::Gelu));
+      channels = out;
+    }
+    if (common.num_classes > 0) fc_ = register_module("fc", torch::nn::Linear(num_features_, common.num_classes));
+  }
+
+  torch::Tensor forward_features(const torch::Tensor& images) override {
+    return blocks_->forward(stem_->forward(images));  // [N, 4w, S/8, S/8]
+  }
+  torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
+  torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(fc_, pooled); }
+  int64_t num_features() const override { return num_features_; }
+
+ private:
+  int64_t num_features_ = 0;
+  std::shared_ptr<ConvNorm> stem_;
+  std::shared_ptr<Chain> blocks_;
+  torch::nn::Linear fc_{nullptr};
+};
+
+}  // namespace
+
+std::shared_ptr<Backbone> make_cifar_cnn(const std::string& name, const Options& options) {
+  return std::make_shared<CifarCnn>(name, options);
+}
+
+}  // namespace trivium::nn

@@ -1,0 +1,91 @@
+#include "nn/backbones/resnet.h"
+
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/relu.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/conv.h>
+
+#include <array>
+
+#include "core/error.h"
+#include "nn/backbones/common.h"
+#include "nn/blocks/chain.h"
+#include "nn/blocks/conv_norm.h"
+#include "nn/blocks/residual.h"
+
+namespace trivium::nn {
+namespace {
+
+struct Shape {
+  bool bottleneck;
+  std::array<int64_t, 4> depth;
+  std::array<int64_t, 4> channels;
+};
+
+constexpr int64_t kStem = 64;
+
+Shape shape_of(const std::string& name) {
+  if (name == "resnet18") return {false, {2, 2, 2, 2}, {64, 128, 256, 512}};
+  if (name == "resnet34") return {false, {3, 4, 6, 3}, {64, 128, 256, 512}};
+  if (name == "resnet50") return {true, {3, 4, 6, 3}, {64, 128, 256, 512}};
+  if (name == "resnet_test") return {false, {1, 1, 1, 1}, {8, 16, 16, 32}};
+  throw error(ErrorKind::Config, "expected a ResNet but got \"", name, "\"");
+}
+
+class ResNet : public Backbone {
+ public:
+  ResNet(const std::string& name, const Options& options) : cifar_stem_(options.boolean("cifar_stem", false)) {
+    const auto shape = shape_of(name);
+    const auto common = read_common(options, 224);
+    preprocessing_.image_size = common.image_size;
+    preprocessing_.interpolation = "bicubic";
+    preprocessing_.crop_fraction = 0.95;
+
+    conv1_ = register_module("conv1", cifar_stem_ ? conv(3, kStem, 3) : conv(3, kStem, 7, 2));
+    bn1_ = register_module("bn1", torch::nn::BatchNorm2d(kStem));
+    int64_t width = kStem;
+    for (size_t stage = 0; stage < layers_.size(); ++stage) {
+      layers_[stage] = register_module("layer" + std::to_string(stage + 1), std::make_shared<Chain>());
+      for (int64_t block = 0; block < shape.depth[stage]; ++block) {
+        const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
+        const int64_t channels = shape.channels[stage];
+        if (shape.bottleneck) {
+          layers_[stage]->append(std::make_shared<Bottleneck>(width, channels, stride));
+          width = channels * Bottleneck::kExpansion;
+        } else {
+          layers_[stage]->append(std::make_shared<BasicBlock>(width, channels, stride));
+          width = channels * BasicBlock::kExpansion;
+        }
+      }
+    }
+    num_features_ = width;
+    if (common.num_classes > 0) fc_ = register_module("fc", torch::nn::Linear(width, common.num_classes));
+  }
+
+  torch::Tensor forward_features(const torch::Tensor& images) override {
+    auto map = at::relu(bn1_->forward(conv1_->forward(images)));        // [N, 64, S/2, S/2]; S with the CIFAR stem
+    if (!cifar_stem_) map = at::max_pool2d(map, {3, 3}, {2, 2}, {1, 1});  // [N, 64, S/4, S/4]
+    for (auto& layer : layers_) map = layer->forward(map);
+    return map;  // [N, D, S/32, S/32]; S/8 with the CIFAR stem
+  }
+
+  torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
+  torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(fc_, pooled); }
+  int64_t num_features() const override { return num_features_; }
+
+ private:
+  bool cifar_stem_;
+  int64_t num_features_ = 0;
+  torch::nn::Conv2d conv1_{nullptr};
+  torch::nn::BatchNorm2d bn1_{nullptr};
+  std::array<std::shared_ptr<Chain>, 4> layers_;
+  torch::nn::Linear fc_{nullptr};
+};
+
+}  // namespace
+
+std::shared_ptr<Backbone> make_resnet(const std::string& name, const Options& options) {
+  return std::make_shared<ResNet>(name, options);
+}
+
+}  // namespace trivium::nn

@@ -1,0 +1,48 @@
+#include "nn/backbones/small_cnn.h"
+
+#include "core/error.h"
+#include "nn/backbones/common.h"
+#include "nn/blocks/chain.h"
+#include "nn/blocks/conv_norm.h"
+
+namespace trivium::nn {
+namespace {
+
+constexpr int64_t kSmallestImage = 4;  // two halvings must leave a position
+
+class SmallCnn : public Backbone {
+ public:
+  explicit SmallCnn(const Options& options) {
+    const auto common = read_common(options, 8);
+    if (common.image_size < kSmallestImage) {
+      throw error(ErrorKind::Config, options.owner(), ": expected image_size of at least ", kSmallestImage, " but got ", common.image_size);
+    }
+    preprocessing_.image_size = common.image_size;
+    preprocessing_.crop_fraction = 1.0;
+    const int64_t width = read_size(options, "width", 32, 1024);
+    num_features_ = 4 * width;
+    stages_ = register_module("stages", std::make_shared<Chain>());
+    stages_->append(std::make_shared<ConvNorm>(3, width, Activation::Relu));                        // [N, w, S, S]
+    stages_->append(std::make_shared<ConvNorm>(width, width, Activation::Relu, true));              // [N, w, S/2, S/2]
+    stages_->append(std::make_shared<ConvNorm>(width, 2 * width, Activation::Relu));                // [N, 2w, S/2, S/2]
+    stages_->append(std::make_shared<ConvNorm>(2 * width, 2 * width, Activation::Relu, true));      // [N, 2w, S/4, S/4]
+    stages_->append(std::make_shared<ConvNorm>(2 * width, num_features_, Activation::Relu));        // [N, 4w, S/4, S/4]
+    if (common.num_classes > 0) fc_ = register_module("fc", torch::nn::Linear(num_features_, common.num_classes));
+  }
+
+  torch::Tensor forward_features(const torch::Tensor& images) override { return stages_->forward(images); }
+  torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
+  torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(fc_, pooled); }
+  int64_t num_features() const override { return num_features_; }
+
+ private:
+  int64_t num_features_ = 0;
+  std::shared_ptr<Chain> stages_;
+  torch::nn::Linear fc_{nullptr};
+};
+
+}  // namespace
+
+std::shared_ptr<Backbone> make_small_cnn(const std::string&, const Options& options) { return std::make_shared<SmallCnn>(options); }
+
+}  // namespace trivium::nn

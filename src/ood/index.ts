@@ -1,0 +1,10 @@
+/** Out-of-distribution detectors, by name. A new one: one file here, one line below, one `detectorSuite` line in its test. */
+import type { Detector } from './detector.ts'
+import { EnergyDetector } from './energy.ts'
+
+export type { Detector, DetectorInput, DetectorTrainingInput, Matrix } from './detector.ts'
+export { EnergyDetector, energyScores, type EnergyOptions } from './energy.ts'
+
+export const detectors: Readonly<Record<string, () => Detector>> = {
+  energy: () => new EnergyDetector(),
+}

@@ -1,0 +1,64 @@
+/**
+ * Additive angular margin, Deng et al. 2019 (ArcFace), eq. 3. https://arxiv.org/abs/1801.07698
+ *
+ * Only the target column is changed: cos(θ + m) while θ + m < π, else cos θ − m · sin(π − m), the fallback of the authors'
+ * code, which keeps a useful gradient (and is discontinuous at θ = π − m: −1 against −1 − m · sin m + (1 − cos m)).
+ * cos(θ + m) is computed as cos θ · cos m − sin θ · sin m, without acos, whose gradient at ±1 is infinite.
+ */
+import { z } from 'zod'
+import { torch, type Tensor } from '../binding/index.ts'
+import { ShapeError } from '../util/errors.ts'
+import type { OptionShape } from '../util/option-shape.ts'
+import { crossEntropyLoss } from './cross-entropy.ts'
+
+export interface ArcFaceLossOptions {
+  readonly margin: number
+  readonly scale: number
+  readonly labelSmoothing: number
+}
+
+export const arcfaceLossShape: OptionShape<ArcFaceLossOptions> = {
+  margin: z.number().min(0).max(1.5).default(0.5).describe('radians; the paper uses 0.5'),
+  scale: z.number().positive().default(30).describe('multiplies the cosines; the paper uses 64 for many thousand classes'),
+  labelSmoothing: z.number().min(0).lt(1).default(0),
+}
+
+export const arcfaceLossSchema: z.ZodType<ArcFaceLossOptions> = z.strictObject(arcfaceLossShape)
+
+/** sin θ is kept from reaching 0, where the gradient of sqrt is infinite; sin² of 0.06° is lost in float32 anyway. */
+const smallestSineSquared = 1e-6
+
+/**
+ * @param cosines [N, C] cos θ of each class, from the cosine head
+ * @param labels  [N] int64 in [0, C)
+ * @returns [N, C] float32 (float64 for float64 cosines) scaled logits, with the margin on the target column
+ * @throws {ShapeError} when cosines and labels disagree on N
+ */
+export function arcfaceLogits(cosines: Tensor, labels: Tensor, options: Pick<ArcFaceLossOptions, 'margin' | 'scale'>): Tensor {
+  if (cosines.shape.length !== 2 || labels.shape.length !== 1 || cosines.shape[0] !== labels.shape[0])
+    throw new ShapeError(
+      `arcface: expected cosines [N, C] and labels [N], got [${cosines.shape.join(', ')}] and [${labels.shape.join(', ')}]`,
+    )
+  const { ops } = torch
+  const { margin, scale } = options
+  // The margin is decided in float32: bfloat16 has 8 bits, one part in 256 of a cosine.
+  const cosine = cosines.dtype === 'float64' ? cosines : cosines.to('float32')
+  const column = ops.unsqueeze(labels, 1)
+  const target = ops.gather(cosine, 1, column)
+  const sine = ops.sqrt(ops.clamp(ops.sub(1, ops.mul(target, target)), smallestSineSquared))
+  const withMargin = ops.sub(ops.mul(target, Math.cos(margin)), ops.mul(sine, Math.sin(margin)))
+  const fallback = ops.sub(target, margin * Math.sin(Math.PI - margin))
+  const insideRange = ops.gt(target, Math.cos(Math.PI - margin))
+  const moved = ops.where(insideRange, withMargin, fallback)
+  return ops.mul(ops.scatter(cosine, 1, column, moved), scale)
+}
+
+/** What a cosine head scores at evaluation: scale · cos θ, no margin. @param cosines [N, C] @returns [N, C] */
+export function cosineLogits(cosines: Tensor, scale: number): Tensor {
+  return torch.ops.mul(cosines.dtype === 'float64' ? cosines : cosines.to('float32'), scale)
+}
+
+/** Mean cross-entropy of the logits with margin. @param cosines [N, C] @param labels [N] int64 @returns scalar [] */
+export function arcfaceLoss(cosines: Tensor, labels: Tensor, options: ArcFaceLossOptions): Tensor {
+  return crossEntropyLoss(arcfaceLogits(cosines, labels, options), labels, options)
+}

@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import type { Unavailable } from '../../util/unavailable.ts'
+
+/** What is measured on the test part, and of which snapshot. */
+export interface EvaluatePhaseOptions {
+  readonly enabled: boolean
+  readonly model: string | null
+  readonly useEma: boolean
+  readonly batchSize: number
+  readonly split: 'test' | 'validation' | 'train'
+  readonly topK: number
+  readonly eceBins: number
+  readonly energyTemperature: number
+  readonly computeMahalanobis: boolean
+  readonly computeVim: boolean
+  readonly ttaRuns: number
+}
+
+export const evaluateOptionsSchema: z.ZodType<EvaluatePhaseOptions> = z.strictObject({
+  enabled: z.boolean().default(true),
+  model: z.string().min(1).nullable().default(null).describe('snapshot folder; null: the last training phase of the run'),
+  useEma: z.boolean().default(true).describe('the averaged weights where the snapshot has them'),
+  batchSize: z.number().int().positive().default(256),
+  split: z.enum(['test', 'validation', 'train']).default('test'),
+  topK: z.number().int().positive().default(5),
+  eceBins: z.number().int().positive().default(15),
+  energyTemperature: z.number().positive().default(1),
+  computeMahalanobis: z.boolean().default(false),
+  computeVim: z.boolean().default(false),
+  ttaRuns: z.number().int().positive().default(1).describe('1 is plain evaluation'),
+})
+
+export const unavailableEvaluate: readonly Unavailable[] = [
+  { key: 'computeMahalanobis', what: 'the Mahalanobis score', isSet: (value) => value === true },
+  { key: 'computeVim', what: 'the ViM score', isSet: (value) => value === true },
+  { key: 'ttaRuns', what: 'test-time augmentation', isSet: (value) => typeof value === 'number' && value > 1 },
+]

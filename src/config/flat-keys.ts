@@ -3,6 +3,7 @@
  * sections. Inside a training section the long names are accepted too (`arcface.learning_rate`).
  */
 
+import { standardAugmentations } from '../augment/index.ts'
 import { ConfigError } from '../util/errors.ts'
 import { dotted } from './names.ts'
 import { emptyMap, find, type MapNode, type Node, scalar, withValue, without } from './tree.ts'
@@ -46,7 +47,7 @@ export function liftFlatKeys(tree: MapNode): { tree: MapNode; used: boolean } {
     lifted = move(
       without(lifted, key),
       target,
-      key === 'dataAugmentation' ? switchedAugmentation(entry.value) : entry.value,
+      key === 'dataAugmentation' ? switchedAugmentation(entry.value, tree) : entry.value,
       entry,
     )
   }
@@ -76,15 +77,23 @@ function move(
   return withValue(tree, target, { ...value, origin: entry.origin }, [...target.slice(0, -1), entry.written])
 }
 
-/** `data_augmentation: false` switches every operation off; `true` keeps the defaults of the section. */
-function switchedAugmentation(value: Node): Node {
+/** `data_augmentation: true` is the usual light recipe for the data set, `false` switches its operations off. */
+function switchedAugmentation(value: Node, tree: MapNode): Node {
   const { origin } = value
   if (value.kind !== 'scalar' || typeof value.value !== 'boolean') {
     throw new ConfigError(
       `${origin}: data_augmentation: expected true or false. Single operations are set in train.augmentations.`,
     )
   }
-  const options = emptyMap(origin)
-  if (value.value) return options
-  return ['randomCrop', 'horizontalFlip'].reduce((map, key) => withValue(map, [key], scalar(false, origin)), options)
+  const dataset = toPlainText(find(tree, ['data', 'dataset']) ?? find(tree, ['dataset']))
+  const usual = standardAugmentations(dataset === 'digits' ? 'digits' : 'cifar10')
+  let options = emptyMap(origin)
+  for (const key of ['randomCrop', 'horizontalFlip'] as const) {
+    options = withValue(options, [key], scalar(value.value && usual[key] === true, origin))
+  }
+  return options
+}
+
+function toPlainText(node: Node | null): string {
+  return node?.kind === 'scalar' ? String(node.value) : ''
 }

@@ -40,6 +40,8 @@ const loggingShape: OptionShape<LoggingOptions> = {
     .prefault({}),
 }
 
+const loggingSchema: z.ZodType<LoggingOptions> = z.strictObject(loggingShape)
+
 export const configSchema: z.ZodType<Config> = z.strictObject({
   phases: z
     .array(z.enum<readonly PhaseName[]>(phaseNames))
@@ -48,7 +50,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
     .default(null)
     .describe('phases of a run that names none with --phases; null: every section with enabled: true'),
   ...pipelineShape,
-  logging: z.strictObject(loggingShape).prefault({}),
+  logging: loggingSchema.prefault({}),
 })
 
 export const unavailableLogging: readonly Unavailable[] = [unavailable('wandb.enabled', 'Weights & Biases logging')]

@@ -1,7 +1,6 @@
 /** Options that are read but wait for their machinery: all that are set for the phases that run are named in one error. */
 
 import { unavailableAugmentations } from '../augment/index.ts'
-import { unavailableData } from '../data/index.ts'
 import { unavailableBackbone } from '../models/index.ts'
 import { trainingPhaseNames, type PhaseName } from '../phases/context.ts'
 import { unavailableArcface } from '../phases/options/arcface.ts'
@@ -50,10 +49,7 @@ interface Place {
 }
 
 function places(phases: readonly PhaseName[]): Place[] {
-  const found: Place[] = [
-    { at: ['logging'], list: unavailableLogging },
-    { at: ['data'], list: unavailableData },
-  ]
+  const found: Place[] = [{ at: ['logging'], list: unavailableLogging }]
   if (phases.some((phase) => trainingPhaseNames.includes(phase)))
     found.push({ at: ['backbone'], list: unavailableBackbone })
   for (const phase of phases) {

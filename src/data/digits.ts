@@ -1,0 +1,83 @@
+/**
+ * Handwritten digits: 1,797 grey pictures of 8 × 8, which ship with the library.
+ *
+ * E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998
+ * (https://doi.org/10.24432/C50P49), in the form in which scikit-learn distributes its test part. Licence: CC BY 4.0.
+ */
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
+import { resizeImage } from '../binding/index.ts'
+import { DatasetError } from '../util/errors.ts'
+import { MemoryDataset } from './dataset.ts'
+
+const SIDE = 8
+const COUNT = 1797
+
+/** @param imageSize pictures are resampled once (bilinear) to this side */
+export async function openDigits(imageSize: number): Promise<MemoryDataset> {
+  const { labels, pixels } = await readDigits()
+  const size = imageSize * imageSize * 3
+  const resized = new Uint8Array(COUNT * size)
+  for (let i = 0; i < COUNT; i++) {
+    const picture = pixels.subarray(i * SIDE * SIDE * 3, (i + 1) * SIDE * SIDE * 3)
+    const options = {
+      height: SIDE,
+      width: SIDE,
+      outHeight: imageSize,
+      outWidth: imageSize,
+      interpolation: 'bilinear',
+    } as const
+    resized.set(imageSize === SIDE ? picture : await resizeImage(picture, options), i * size)
+  }
+  return new MemoryDataset({
+    name: 'digits',
+    classNames: Array.from({ length: 10 }, (_, digit) => String(digit)),
+    labels,
+    height: imageSize,
+    width: imageSize,
+    pixels: resized,
+  })
+}
+
+/** The pictures as they are stored, grey 0–16 scaled to 0–255 and repeated in three channels: pixels [1797, 8, 8, 3]. */
+export async function readDigits(): Promise<{ labels: Int32Array; pixels: Uint8Array }> {
+  const path = assetPath()
+  const lines = gunzipSync(await readFile(path))
+    .toString('latin1')
+    .trim()
+    .split('\n')
+  const labels = new Int32Array(COUNT)
+  const pixels = new Uint8Array(COUNT * SIDE * SIDE * 3)
+  if (lines.length !== COUNT)
+    throw new DatasetError(`${path}: expected ${COUNT} lines but got ${lines.length}. Reinstall trivium.`)
+  lines.forEach((line, row) => {
+    const values = line.split(',').map(Number)
+    const label = values.pop() as number
+    if (
+      values.length !== SIDE * SIDE ||
+      !values.every((value) => value >= 0 && value <= 16) ||
+      !(label >= 0 && label <= 9)
+    ) {
+      throw new DatasetError(`${path}: line ${row + 1} is not a digit. Reinstall trivium.`)
+    }
+    labels[row] = label
+    values.forEach((value, at) => {
+      const from = (row * SIDE * SIDE + at) * 3
+      pixels.fill(Math.round((value * 255) / 16), from, from + 3)
+    })
+  })
+  return { labels, pixels }
+}
+
+/** Beside this module, or in the sources when this is the compiled copy. */
+function assetPath(): string {
+  const places = ['./assets/digits.csv.gz', '../../src/data/assets/digits.csv.gz'].map((place) =>
+    fileURLToPath(new URL(place, import.meta.url)),
+  )
+  const path = places.find((place) => existsSync(place))
+  if (path === undefined)
+    throw new DatasetError(`digits: expected ${places.join(' or ')} but neither is there. Reinstall trivium.`)
+  return path
+}

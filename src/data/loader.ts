@@ -1,0 +1,151 @@
+/**
+ * Batches for a training or evaluation loop: samples are read, decoded and augmented ahead of the consumer.
+ *
+ * At most `prefetch` batches are on their way beside the one being consumed, so that a slow consumer holds the loader back. Leaving
+ * the loop early (break, throw, return) aborts what is on its way and frees it.
+ */
+import type { AugmentPlan } from '../augment/index.ts'
+import { torch } from '../binding/index.ts'
+import type { Tensor } from '../binding/index.ts'
+import { ConfigError } from '../util/errors.ts'
+import type { Dataset } from './dataset.ts'
+import type { Sampler } from './samplers.ts'
+
+export interface Batch {
+  /** float32 [views · N, 3, S, S], channels-last, stacked view by view; on the loader's device. */
+  readonly images: Tensor
+  /** int64 [N], on the loader's device. */
+  readonly labels: Tensor
+  /** [N] */
+  readonly labelValues: Int32Array
+  /** [N] stable identities of the samples. */
+  readonly ids: Int32Array
+  /** [N] positions in the data set. */
+  readonly indices: Int32Array
+  /** N */
+  readonly size: number
+  readonly views: number
+  /** Frees the tensors; the consumer's part. */
+  dispose(): void
+}
+
+export interface LoaderOptions {
+  readonly dataset: Dataset
+  readonly sampler: Sampler
+  readonly plan: AugmentPlan
+  readonly batchSize: number
+  /** Augmented versions of each sample. Default 1. */
+  readonly views?: number
+  /** Leave out a last batch that is not full. Default false. */
+  readonly dropLast?: boolean
+  /** Default "cpu". */
+  readonly device?: string
+  /** Batches prepared ahead. Default 2. */
+  readonly prefetch?: number
+  /** Ends the iteration with its reason. */
+  readonly signal?: AbortSignal
+}
+
+export class Loader {
+  readonly batchesPerEpoch: number
+  readonly #options: LoaderOptions
+
+  /** @throws {ConfigError} when the sizes give no batch */
+  constructor(options: LoaderOptions) {
+    const { sampler, batchSize, views = 1, dropLast = false, prefetch = 2 } = options
+    for (const [name, value] of Object.entries({ batchSize, views, prefetch })) {
+      if (!Number.isInteger(value) || value < 1) throw new ConfigError(`loader: expected ${name} ≥ 1 but got ${value}.`)
+    }
+    this.batchesPerEpoch = dropLast ? Math.floor(sampler.length / batchSize) : Math.ceil(sampler.length / batchSize)
+    if (this.batchesPerEpoch === 0) {
+      throw new ConfigError(
+        `loader: ${sampler.length} samples give no batch of ${batchSize}. Make the batch smaller or keep the last one.`,
+      )
+    }
+    this.#options = options
+  }
+
+  get dataset(): Dataset {
+    return this.#options.dataset
+  }
+
+  get batchSize(): number {
+    return this.#options.batchSize
+  }
+
+  /**
+   * The batches of an epoch, from `startStep` on: a resume meets the batches that the run would have met.
+   *
+   * @throws {DatasetError} when a sample cannot be read
+   */
+  async *epoch(epoch: number, startStep: number = 0): AsyncIterableIterator<Batch> {
+    const { sampler, batchSize, prefetch = 2, signal } = this.#options
+    const order = sampler.indices(epoch)
+    const stop = new AbortController()
+    const abort = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
+    const underway: Promise<Batch>[] = []
+    let next = startStep
+    const begin = (): void => {
+      const batch = this.#load(order.subarray(next * batchSize, (next + 1) * batchSize), epoch, abort)
+      // The consumer meets the failure when it comes to this batch; until then it must not count as unhandled.
+      batch.catch(() => undefined)
+      underway.push(batch)
+      next++
+    }
+    try {
+      while (next < this.batchesPerEpoch || underway.length > 0) {
+        signal?.throwIfAborted()
+        while (underway.length <= prefetch && next < this.batchesPerEpoch) begin()
+        const batch = await (underway[0] as Promise<Batch>)
+        underway.shift()
+        yield batch
+      }
+    } finally {
+      stop.abort()
+      for (const outcome of await Promise.allSettled(underway)) {
+        if (outcome.status === 'fulfilled') outcome.value.dispose()
+      }
+    }
+  }
+
+  async #load(chosen: Int32Array, epoch: number, signal: AbortSignal): Promise<Batch> {
+    const { dataset, plan, views = 1, device = 'cpu' } = this.#options
+    const samples = Array.from(chosen, (index) => dataset.at(index))
+    const pixels = await dataset.read(Array.from(chosen), signal)
+    signal.throwIfAborted()
+    // Kept out of any scope of the consumer: a batch lives until its dispose().
+    const made: Tensor[] = []
+    const keep = (tensor: Tensor): Tensor => {
+      made.push(torch.keep(tensor))
+      return tensor
+    }
+    try {
+      const raw = keep(torch.tensor(pixels, { shape: [samples.length, dataset.height, dataset.width, 3] }))
+      const keys = keep(torch.tensor(BigInt64Array.from(samples, ({ id }) => BigInt(id))))
+      const augmented = keep(await plan.apply(raw, keys, { epoch, views }))
+      raw.dispose()
+      keys.dispose()
+      signal.throwIfAborted()
+      const images = device === 'cpu' ? augmented : keep(augmented.to(device))
+      if (images !== augmented) augmented.dispose()
+      const labelValues = Int32Array.from(samples, ({ label }) => label)
+      const labels = keep(torch.tensor(BigInt64Array.from(labelValues, BigInt), { device }))
+      return {
+        images,
+        labels,
+        labelValues,
+        ids: Int32Array.from(samples, ({ id }) => id),
+        indices: Int32Array.from(chosen),
+        size: samples.length,
+        views,
+        dispose() {
+          images.dispose()
+          labels.dispose()
+        },
+      }
+    } catch (error) {
+      for (const tensor of made) tensor.dispose()
+      throw error
+    }
+  }
+}

@@ -45,7 +45,7 @@ export function arcfaceLogits(cosines: Tensor, labels: Tensor, options: Pick<Arc
   const cosine = cosines.dtype === 'float64' ? cosines : cosines.to('float32')
   const column = ops.unsqueeze(labels, 1)
   const target = ops.gather(cosine, 1, column)
-  const sine = ops.sqrt(ops.clamp(ops.sub(1, ops.mul(target, target)), smallestSineSquared))
+  const sine = ops.sqrt(ops.clamp(ops.add(ops.neg(ops.mul(target, target)), 1), smallestSineSquared))
   const withMargin = ops.sub(ops.mul(target, Math.cos(margin)), ops.mul(sine, Math.sin(margin)))
   const fallback = ops.sub(target, margin * Math.sin(Math.PI - margin))
   const insideRange = ops.gt(target, Math.cos(Math.PI - margin))

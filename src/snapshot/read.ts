@@ -1,0 +1,67 @@
+/** Finding and reading a snapshot; everything is verified before a byte is used. */
+import { readFile, realpath, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readSafetensors, type Tensor } from '../binding/index.ts'
+import { SnapshotError } from '../util/errors.ts'
+import { manifestName, readManifest, verifyFiles } from './manifest.ts'
+import { readPointer } from './pointer.ts'
+
+export interface Snapshot {
+  /** real path of its folder */
+  readonly path: string
+  /** content of state.json */
+  readonly state: unknown
+  /** "backbone", "head", "ema_backbone" … */
+  readonly parts: readonly string[]
+  /** @throws {SnapshotError} when the snapshot has no such part */
+  load(part: string): Promise<Map<string, Tensor>>
+}
+
+async function isSnapshotFolder(path: string): Promise<boolean> {
+  return (await stat(join(path, manifestName)).catch(() => null))?.isFile() ?? false
+}
+
+/**
+ * The folder of a snapshot, from its own path, a `best`/`last` pointer, or a phase's folder (then its `best`, else its `last`).
+ * Null when there is none.
+ */
+export async function findSnapshot(path: string): Promise<string | null> {
+  const found = await stat(path).catch(() => null)
+  if (found === null) return null
+  if (found.isFile()) {
+    // a pointer that is a plain file
+    const target = join(path, '..', (await readFile(path, 'utf8')).slice(0, 256).trim())
+    return (await isSnapshotFolder(target)) ? realpath(target) : null
+  }
+  if (await isSnapshotFolder(path)) return realpath(path)
+  for (const pointer of ['best', 'last'] as const) {
+    const target = await readPointer(path, pointer)
+    if (target !== null && (await isSnapshotFolder(join(path, target)))) return realpath(join(path, target))
+  }
+  return null
+}
+
+/** @throws {SnapshotError} when there is no snapshot at `path`, or a file of it is missing or damaged */
+export async function readSnapshot(path: string): Promise<Snapshot> {
+  const folder = await findSnapshot(path)
+  if (folder === null)
+    throw new SnapshotError(
+      `${path}: expected a snapshot (a folder with ${manifestName}, or a phase's folder with best and last), found none. ` +
+        'Name one such as snapshots/<run>/<phase>/best.',
+    )
+  const manifest = await readManifest(folder)
+  await verifyFiles(folder, manifest)
+  const parts = Object.keys(manifest.files).flatMap((file) =>
+    file.endsWith('.safetensors') ? [file.slice(0, -'.safetensors'.length)] : [],
+  )
+  return {
+    path: folder,
+    state: JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')),
+    parts,
+    async load(part) {
+      if (!parts.includes(part))
+        throw new SnapshotError(`${folder}: expected ${part}.safetensors in the snapshot, it holds ${parts.join(', ')}.`)
+      return (await readSafetensors(join(folder, `${part}.safetensors`))).tensors
+    },
+  }
+}

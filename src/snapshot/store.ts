@@ -1,0 +1,171 @@
+/**
+ * The snapshots of one phase: snapshots/<run>/<phase>/<name>/{*.safetensors, state.json, manifest.json}, `best` and `last`.
+ *
+ * A snapshot is written into a temporary folder beside its place, fsynced, read back for its sums, and renamed; so a partial one
+ * is never visible, and a kill at any moment leaves the earlier ones readable. An old one is deleted only after the new one is in
+ * place, and only when its own manifest says that it is ours.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeSafetensors, type Tensor } from '../binding/index.ts'
+import { SnapshotError } from '../util/errors.ts'
+import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
+import type { Logger } from '../util/logger.ts'
+import { describeFiles, manifestName, readManifest } from './manifest.ts'
+import { readPointer, setPointer } from './pointer.ts'
+
+const temporaryPrefix = '.tmp-'
+
+export interface SnapshotContent {
+  /** becomes <part>.safetensors */
+  readonly parts: ReadonlyMap<string, ReadonlyMap<string, Tensor>>
+  /** becomes state.json */
+  readonly state: object
+  /** the optimizer step; orders the snapshots of a phase */
+  readonly order: number
+  /** text stored in the header of every .safetensors file */
+  readonly metadata?: Record<string, string>
+}
+
+export class SnapshotStore {
+  readonly folder: string
+  readonly #keep: number
+  readonly #logger: Logger
+
+  private constructor(folder: string, keep: number, logger: Logger) {
+    this.folder = folder
+    this.#keep = keep
+    this.#logger = logger
+  }
+
+  /**
+   * Makes the folder and clears what an interrupted process left. The caller holds the run's lock.
+   *
+   * @param options.keep newest snapshots kept besides the best, ≥ 1
+   */
+  static async open(folder: string, options: { readonly keep: number; readonly logger: Logger }): Promise<SnapshotStore> {
+    await ensureDir(folder)
+    for (const name of await readdir(folder)) {
+      if (!name.startsWith(temporaryPrefix)) continue
+      await rm(join(folder, name), { recursive: true, force: true })
+      options.logger.debug(`removed ${join(folder, name)}, left by an interrupted process`)
+    }
+    return new SnapshotStore(folder, options.keep, options.logger)
+  }
+
+  /** Path of what `last` or `best` names, or null. */
+  async pointer(name: 'best' | 'last'): Promise<string | null> {
+    const target = await readPointer(this.folder, name)
+    return target === null ? null : join(this.folder, target)
+  }
+
+  /**
+   * @param best also let `best` name it
+   * @returns the path of the snapshot, safely on the disk
+   * @throws {SnapshotError} with the path and the bytes needed when it cannot be written; earlier snapshots are untouched then
+   */
+  async save(name: string, content: SnapshotContent, options: { readonly best: boolean }): Promise<string> {
+    const temporary = join(this.folder, `${temporaryPrefix}${process.pid}-${randomBytes(4).toString('hex')}`)
+    let path = join(this.folder, name)
+    try {
+      await mkdir(temporary)
+      const files: string[] = []
+      for (const [part, tensors] of content.parts) {
+        await writeSafetensors(join(temporary, `${part}.safetensors`), tensors, content.metadata ?? {})
+        files.push(`${part}.safetensors`)
+      }
+      await writeDurably(join(temporary, 'state.json'), `${JSON.stringify(content.state, null, 2)}\n`)
+      const manifest = await describeFiles(temporary, [...files, 'state.json'], content.order)
+      await writeDurably(join(temporary, manifestName), `${JSON.stringify(manifest, null, 2)}\n`)
+      await syncDirectory(temporary)
+      name = await this.#freeName(name)
+      path = join(this.folder, name)
+      await rename(temporary, path)
+      await syncDirectory(this.folder)
+      await setPointer(this.folder, 'last', name)
+      if (options.best || (await this.pointer('best')) === null) await setPointer(this.folder, 'best', name)
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
+      throw await this.#failure(error, path, bytesOf(content))
+    }
+    await this.#prune()
+    return path
+  }
+
+  /** An unacknowledged snapshot of that name (written just before a kill) makes room; one that is in use does not. */
+  async #freeName(name: string): Promise<string> {
+    const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best')]
+    const existing = await readdir(this.folder)
+    let free = name
+    for (let count = 2; existing.includes(free); count++) {
+      if (!used.includes(free) && (await this.#isOurs(free))) {
+        await rm(join(this.folder, free), { recursive: true, force: true })
+        break
+      }
+      free = `${name}-${count}`
+    }
+    return free
+  }
+
+  async #isOurs(name: string): Promise<boolean> {
+    return readManifest(join(this.folder, name)).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  async #prune(): Promise<void> {
+    const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best')]
+    const ours: { name: string; order: number }[] = []
+    for (const entry of await readdir(this.folder, { withFileTypes: true })) {
+      if (!entry.isDirectory() || entry.name.startsWith(temporaryPrefix)) continue
+      const manifest = await readManifest(join(this.folder, entry.name)).catch(() => null)
+      if (manifest !== null) ours.push({ name: entry.name, order: manifest.order })
+    }
+    ours.sort((a, b) => b.order - a.order)
+    for (const { name } of ours.slice(this.#keep)) {
+      if (used.includes(name)) continue
+      try {
+        await rm(join(this.folder, name), { recursive: true, force: true })
+      } catch (error) {
+        this.#logger.warn(`could not delete the old snapshot ${join(this.folder, name)}: ${String(error)}`)
+      }
+    }
+  }
+
+  async #failure(error: unknown, path: string, needed: number): Promise<Error> {
+    const cause = writeError(error, path)
+    const space = await statfs(this.folder).catch(() => null)
+    const free = space === null ? 'unknown space' : megabytes(space.bavail * space.bsize)
+    const last = await this.pointer('last').catch(() => null)
+    return new SnapshotError(
+      `could not save the snapshot ${path} (it needs ${megabytes(needed)}, ${free} is free): ${cause.message} ` +
+        (last === null ? 'There is no earlier snapshot of this phase.' : `Kept: ${last}.`),
+      { cause: error },
+    )
+  }
+}
+
+function bytesOf(content: SnapshotContent): number {
+  const width: Record<string, number> = { float64: 8, int64: 8, float32: 4, int32: 4, float16: 2, bfloat16: 2, int16: 2 }
+  let bytes = 0
+  for (const tensors of content.parts.values()) {
+    for (const tensor of tensors.values()) bytes += tensor.shape.reduce((product, side) => product * side, width[tensor.dtype] ?? 1)
+  }
+  return bytes
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 0)} MB`
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx')
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}

@@ -23,6 +23,10 @@ interface Definition {
   readonly entries?: Readonly<Record<string, string>>
   readonly values?: readonly unknown[]
   readonly defaultValue?: unknown
+  readonly format?: string
+  readonly checks?: readonly {
+    _zod: { def: { check: string; value?: number; inclusive?: boolean; format?: string } }
+  }[]
   readonly left?: z.ZodType
   readonly right?: z.ZodType
 }
@@ -99,16 +103,15 @@ function inner(definition: Definition): string {
 }
 
 function numberText(schema: z.ZodType): string {
-  const bag = (schema as unknown as { _zod: { bag: Record<string, unknown> } })._zod.bag
-  const whole = typeof bag['format'] === 'string' && /int/.test(bag['format'])
-  const parts: string[] = []
-  if (typeof bag['exclusiveMinimum'] === 'number') parts.push(`> ${bag['exclusiveMinimum']}`)
-  else if (typeof bag['minimum'] === 'number' && bag['minimum'] > Number.MIN_SAFE_INTEGER)
-    parts.push(`≥ ${bag['minimum']}`)
-  if (typeof bag['exclusiveMaximum'] === 'number') parts.push(`< ${bag['exclusiveMaximum']}`)
-  else if (typeof bag['maximum'] === 'number' && bag['maximum'] < Number.MAX_SAFE_INTEGER)
-    parts.push(`≤ ${bag['maximum']}`)
-  return `${whole ? 'whole number' : 'number'}${parts.length === 0 ? '' : ` ${parts.join(', ')}`}`
+  const { checks = [], format = '' } = definitionOf(schema)
+  const rules = checks.map((check) => check._zod.def)
+  const whole = [format, ...rules.map((rule) => rule.format ?? '')].some((name) => name.includes('int'))
+  const bounds = rules.flatMap(({ check, value, inclusive }) => {
+    if (check === 'greater_than') return [`${inclusive === true ? '≥' : '>'} ${value}`]
+    if (check === 'less_than') return [`${inclusive === true ? '≤' : '<'} ${value}`]
+    return []
+  })
+  return [whole ? 'whole number' : 'number', bounds.join(', ')].join(' ').trim()
 }
 
 /** Whether a field may be something other than a map: `true`, a number … */

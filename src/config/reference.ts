@@ -1,0 +1,101 @@
+/** The key tables of docs/configuration.md, from the schemas: they cannot disagree with what is read. */
+
+import { phaseNames } from '../phases/context.ts'
+import { keysAt, type KeyInfo, listKeys } from './describe.ts'
+import { flatKeys } from './flat-keys.ts'
+import { snakeCase } from './names.ts'
+import { configSchema } from './schema.ts'
+import { listUnavailable } from './unavailable.ts'
+
+const SECTION_NOTES: Readonly<Record<string, string>> = {
+  run: 'What the run is called and where its folders are.',
+  data: 'The data set. All phases.',
+  backbone: 'The network of every phase that does not name its own.',
+  train: 'Phase `train`: plain supervised training.',
+  supcon: 'Phase `supcon`: supervised contrastive pretraining.',
+  arcface: 'Phase `arcface`: metric tuning with an angular margin.',
+  distill: 'Phase `distill`: distillation from the averaged weights of `arcface`, or from given files.',
+  evaluate: 'Phase `evaluate`.',
+  export: 'Phase `export`.',
+  predict: 'Prediction stage of the orchestrator; `run-pipeline predict` takes its images from the command line.',
+  logging: 'Log files and trackers.',
+}
+
+/** Markdown: one table for the general keys, one a section, the flat keys, the keys that cannot act yet. */
+export function configReference(): string {
+  const keys = listKeys(configSchema)
+  const missing = new Map(listUnavailable().map(({ path, what }) => [path.join('.'), what]))
+  const general = keys.filter(({ path }) => path.length === 1 && keysAt(configSchema, path).length === 0)
+  const sections = keysAt(configSchema, []).filter((name) => !general.some(({ path }) => path[0] === name))
+  const parts = [`## General keys\n\n${keyTable(general, 0, missing)}`]
+  for (const section of sections) {
+    const own = keys.filter(({ path }) => path[0] === section && path.length > 1 && !sharedElsewhere(path))
+    const shared = isTraining(section) ? `\n\n\`${section}.backbone.*\` takes the keys of [backbone](#backbone).` : ''
+    parts.push(`## ${snakeCase(section)}\n\n${SECTION_NOTES[section] ?? ''}\n\n${keyTable(own, 1, missing)}${shared}`)
+  }
+  parts.push(`## Flat keys\n\n${flatTable()}`, `## Keys that are read but not available yet\n\n${missingTable()}`)
+  return parts.join('\n\n')
+}
+
+/** The backbone of a phase repeats the general section; it is shown there only. */
+function sharedElsewhere(path: readonly string[]): boolean {
+  return path.length > 2 && path[1] === 'backbone'
+}
+
+function isTraining(section: string): boolean {
+  return keysAt(configSchema, [section]).includes('backbone')
+}
+
+function keyTable(keys: readonly KeyInfo[], skip: number, missing: ReadonlyMap<string, string>): string {
+  const rows = keys.map(({ path, type, default: value, description }) => {
+    const what = missing.get(path.join('.'))
+    const notes = [description, what === undefined ? '' : `_not available yet: ${what}_`]
+      .filter((note) => note !== '')
+      .join('; ')
+    return [`\`${path.slice(skip).map(snakeCase).join('.')}\``, type, defaultText(value), snakeWords(notes)]
+  })
+  return markdownTable(['key', 'value', 'default', 'meaning'], rows)
+}
+
+function flatTable(): string {
+  return markdownTable(
+    ['flat key', 'same as'],
+    Object.entries(flatKeys).map(([key, path]) => [`\`${snakeCase(key)}\``, `\`${path.map(snakeCase).join('.')}\``]),
+  )
+}
+
+function missingTable(): string {
+  const byKey = new Map<string, { what: string; phases: string[] }>()
+  for (const { path, what } of listUnavailable()) {
+    const [first = '', ...rest] = path
+    const inPhase = (phaseNames as readonly string[]).includes(first)
+    const key = (inPhase ? rest : path).map(snakeCase).join('.')
+    const entry = byKey.get(key) ?? { what, phases: [] }
+    if (inPhase) entry.phases.push(first)
+    byKey.set(key, entry)
+  }
+  return markdownTable(
+    ['key', 'needs', 'in'],
+    [...byKey].map(([key, { what, phases }]) => [
+      `\`${key}\``,
+      what,
+      phases.length === 0 ? 'top level' : phases.join(', '),
+    ]),
+  )
+}
+
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+function defaultText(value: unknown): string {
+  if (value === undefined) return ''
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``
+}
+
+/** Descriptions in the code name camelCase keys; documents show what is written in YAML. */
+function snakeWords(text: string): string {
+  return text.replaceAll(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, snakeCase)
+}

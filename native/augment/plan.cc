@@ -4,23 +4,21 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 #include <utility>
 
 #include "augment/operations.h"
+#include "augment/vector.h"
 #include "core/error.h"
 
 namespace trivium::augment {
 namespace {
 
-// Sixteen pixels: 48 values, a whole number of vectors of any width, so that the channel pattern repeats inside the block.
-constexpr int64_t kBlock = 48;
 using ChannelPattern = std::array<float, kBlock>;
 
-// One binary for all processors of the family; the vector form has no fused multiply-add, so that every machine rounds alike.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-__attribute__((target_clones("avx2", "default")))
-#endif
-void to_float(const uint8_t* source, float* target, int64_t count, const float* scale, const float* shift) {
+TRIVIUM_VECTORISED
+void to_float(const uint8_t* __restrict source, float* __restrict target, int64_t count, const float* __restrict scale,
+              const float* __restrict shift) {
   int64_t at = 0;
   for (; at + kBlock <= count; at += kBlock) {
     for (int64_t i = 0; i < kBlock; ++i) target[at + i] = static_cast<float>(source[at + i]) * scale[i] + shift[i];
@@ -37,6 +35,15 @@ const std::vector<OperationEntry>& operations() {
       {"resize", create_resize},
   };
   return entries;
+}
+
+std::unique_ptr<Operation> create_operation(const Options& options) {
+  std::ostringstream known;
+  for (const OperationEntry& entry : operations()) {
+    if (entry.name == options.owner()) return entry.create(options);
+    known << (known.tellp() > 0 ? ", " : "") << entry.name;
+  }
+  throw error(ErrorKind::Config, "augment: expected an operation out of ", known.str(), " but got \"", options.owner(), "\"");
 }
 
 Plan::Plan(std::vector<std::unique_ptr<Operation>> operations, std::vector<double> mean, std::vector<double> std, uint64_t seed)

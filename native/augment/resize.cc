@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "augment/vector.h"
 #include "core/error.h"
 
 namespace trivium::augment {
@@ -110,20 +111,34 @@ std::vector<uint8_t> resample_across(const uint8_t* source, int64_t rows, int64_
   return out;
 }
 
+/// `count` values of each row of `source`, weighted by `weights` over `taps` rows.
+TRIVIUM_VECTORISED
+void weigh_rows(const uint8_t* __restrict source, int64_t stride, const int32_t* __restrict weights, int64_t taps, int64_t count,
+                uint8_t* __restrict target) {
+  int64_t at = 0;
+  for (; at + kBlock <= count; at += kBlock) {
+    int32_t sums[kBlock];
+    for (int64_t i = 0; i < kBlock; ++i) sums[i] = kHalf;
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      const uint8_t* row = source + tap * stride + at;
+      const int32_t weight = weights[tap];
+      for (int64_t i = 0; i < kBlock; ++i) sums[i] += row[i] * weight;
+    }
+    for (int64_t i = 0; i < kBlock; ++i) target[at + i] = clip8(sums[i]);
+  }
+  for (; at < count; ++at) {
+    int32_t sum = kHalf;
+    for (int64_t tap = 0; tap < taps; ++tap) sum += source[tap * stride + at] * weights[tap];
+    target[at] = clip8(sum);
+  }
+}
+
 /// `columns` pixels of each row of `source` (row length `stride` bytes, from row 0) resampled down: c.first.size() × columns pixels.
 std::vector<uint8_t> resample_down(const uint8_t* source, int64_t columns, int64_t stride, const Coefficients& c) {
   const int64_t height = static_cast<int64_t>(c.first.size()), values = columns * 3;
   std::vector<uint8_t> out(height * values);
-  std::vector<int32_t> sums(values);
   for (int64_t y = 0; y < height; ++y) {
-    std::fill(sums.begin(), sums.end(), kHalf);
-    for (int64_t i = 0; i < c.count[y]; ++i) {
-      const uint8_t* row = source + (c.first[y] + i) * stride;
-      const int32_t weight = c.weights[y * c.taps + i];
-      for (int64_t x = 0; x < values; ++x) sums[x] += row[x] * weight;
-    }
-    uint8_t* target = out.data() + y * values;
-    for (int64_t x = 0; x < values; ++x) target[x] = clip8(sums[x]);
+    weigh_rows(source + c.first[y] * stride, stride, c.weights.data() + y * c.taps, c.count[y], values, out.data() + y * values);
   }
   return out;
 }

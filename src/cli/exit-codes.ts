@@ -38,7 +38,7 @@ function reasonOf(error: unknown): 'outOfMemory' | 'locked' | 'parity' | 'io' | 
   const message = error instanceof Error ? error.message : ''
   if (/out of memory|not enough memory|can't allocate memory|bad_alloc/i.test(message)) return 'outOfMemory'
   if (/no space left|disk quota/i.test(message)) return 'io'
-  if (/is locked|another process|in use by/i.test(message)) return 'locked'
+  if (/is locked|only process that works/i.test(message)) return 'locked'
   if (/disagree|differs? from the native model|parity/i.test(message)) return 'parity'
   return null
 }

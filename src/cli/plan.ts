@@ -1,0 +1,126 @@
+/** What a run would do: phases, inputs found, outputs. Reads folders, loads no addon, makes nothing. */
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ResolvedConfig } from '../config/index.ts'
+import { type PhaseName, type RunPaths, trainingPhaseNames } from '../phases/context.ts'
+import { newestRun, nextRun, runToResume } from './run-folder.ts'
+
+export interface PlannedPhase {
+  readonly phase: PhaseName
+  /** `20 epochs, batch 128, lr 0.001`; empty for phases that do not train. */
+  readonly work: string
+  /** Where its network comes from. */
+  readonly input: string
+  readonly inputFound: boolean
+  readonly outputs: readonly string[]
+}
+
+export interface Plan {
+  readonly run: RunPaths
+  readonly resume: boolean
+  readonly config: string
+  readonly dataset: string
+  readonly dataDirectory: string
+  readonly dataDirectoryFound: boolean
+  readonly device: string
+  readonly phases: readonly PlannedPhase[]
+  readonly skipped: readonly { readonly phase: PhaseName; readonly reason: string }[]
+}
+
+/** Which training phases may hand their network on, nearest first. */
+const PREDECESSORS: Readonly<Record<PhaseName, readonly PhaseName[]>> = {
+  train: [],
+  supcon: [],
+  arcface: ['supcon'],
+  distill: ['arcface'],
+  evaluate: ['distill', 'arcface', 'train'],
+  export: ['distill', 'arcface', 'train'],
+}
+
+export function planRun(resolved: ResolvedConfig, resume: boolean): Plan {
+  const { config, phases, skipped, file } = resolved
+  const { name, directory } = config.run
+  const run = resume ? runToResume(directory, name) : nextRun(directory, name)
+  const runs = [run, newestRun(directory, name)].filter((paths) => paths !== null)
+  const digits = config.data.dataset === 'digits'
+  return {
+    run,
+    resume,
+    config: file,
+    dataset: config.data.dataset,
+    dataDirectory: digits ? 'in the package' : config.data.directory,
+    dataDirectoryFound: digits || existsSync(config.data.directory),
+    device: config.device,
+    skipped,
+    phases: phases.map((phase) => ({ phase, work: workOf(resolved, phase), ...inputOf(resolved, phase, runs), outputs: outputsOf(resolved, phase, run) })),
+  }
+}
+
+function workOf({ config }: ResolvedConfig, phase: PhaseName): string {
+  if (phase === 'evaluate' || phase === 'export') return ''
+  const { epochs, steps, batchSize, lr } = config[phase]
+  return `${steps === null ? `${epochs} epochs` : `${steps} steps`}, batch ${batchSize}, lr ${lr}`
+}
+
+function inputOf(resolved: ResolvedConfig, phase: PhaseName, runs: readonly RunPaths[]): { input: string; inputFound: boolean } {
+  const { config, phases } = resolved
+  const given =
+    phase === 'evaluate' || phase === 'export'
+      ? config[phase].model
+      : phase === 'distill'
+        ? (config.distill.teacherBackbonePath ?? config.distill.initFrom)
+        : config[phase].initFrom
+  if (given !== null) return { input: given, inputFound: existsSync(given) }
+  const before = phases.slice(0, phases.indexOf(phase))
+  const planned = PREDECESSORS[phase].find((name) => before.includes(name))
+  if (planned !== undefined) return { input: `phase ${planned} of this run`, inputFound: true }
+  for (const run of runs) {
+    for (const name of PREDECESSORS[phase]) {
+      const best = join(run.snapshots, name, 'best')
+      if (existsSync(best)) return { input: best, inputFound: true }
+    }
+  }
+  if (phase === 'evaluate' || phase === 'export') return { input: 'no snapshot of a training phase', inputFound: false }
+  if (phase === 'distill') return { input: 'no teacher', inputFound: false }
+  return { input: 'fresh weights', inputFound: true }
+}
+
+function outputsOf({ config }: ResolvedConfig, phase: PhaseName, run: RunPaths): string[] {
+  if (phase === 'evaluate') return [run.evalResults]
+  if (phase === 'export') return [join(run.snapshots, 'export'), ...config.export.formats]
+  return trainingPhaseNames.includes(phase) ? [join(run.snapshots, phase), join(run.logs, `${phase}.csv`)] : []
+}
+
+/** The plan for people. */
+export function planText(plan: Plan): string {
+  const lines = [
+    `run       ${plan.run.name}${plan.resume ? ' (resumed)' : ''}`,
+    `config    ${plan.config}`,
+    `data      ${plan.dataset}, ${plan.dataDirectory}${plan.dataDirectoryFound ? '' : ' (not there yet)'}`,
+    `device    ${plan.device}`,
+    '',
+  ]
+  plan.phases.forEach(({ phase, work, input, inputFound, outputs }, index) => {
+    lines.push(`${index + 1}. ${phase}${work === '' ? '' : `: ${work}`}`)
+    lines.push(`     from ${input}${inputFound ? '' : ' (not found)'}`)
+    if (outputs.length > 0) lines.push(`     to   ${outputs.join(', ')}`)
+  })
+  for (const { phase, reason } of plan.skipped) lines.push(`-  ${phase} does not run: ${reason}`)
+  return lines.join('\n')
+}
+
+/** The plan for --json, in snake_case. */
+export function planJson(plan: Plan): object {
+  return {
+    ok: true,
+    run: plan.run.name,
+    resume: plan.resume,
+    config: plan.config,
+    data: { dataset: plan.dataset, directory: plan.dataDirectory, found: plan.dataDirectoryFound },
+    device: plan.device,
+    folders: { snapshots: plan.run.snapshots, logs: plan.run.logs, eval_results: plan.run.evalResults },
+    phases: plan.phases.map(({ phase, work, input, inputFound, outputs }) => ({ phase, work, input, input_found: inputFound, outputs })),
+    skipped: plan.skipped,
+  }
+}

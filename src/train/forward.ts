@@ -1,0 +1,22 @@
+/** One pass through backbone and head, each in its precision. */
+import { torch, type Tensor } from '../binding/index.ts'
+import type { Networks } from './task.ts'
+
+/**
+ * The backbone may run in bfloat16; the head always runs in float32, because a margin or a temperature magnifies rounding: at
+ * scale 30, bfloat16's 2⁻⁸ of a cosine is an error of 0.1 in a logit.
+ *
+ * @param images [N, 3, S, S] float32
+ * @returns features [N, D] and the head's outputs [N, …], both float32
+ */
+export async function forwardNetworks(
+  networks: Networks,
+  images: Tensor,
+  precision: 'float32' | 'bfloat16',
+): Promise<{ features: Tensor; outputs: Tensor }> {
+  const raw = await torch.autocast(precision === 'bfloat16' ? 'bfloat16' : null, () => networks.backbone.forward(images))
+  return torch.autocast(null, async () => {
+    const features = raw.dtype === 'float32' ? raw : raw.to('float32')
+    return { features, outputs: await networks.head.forward(features) }
+  })
+}

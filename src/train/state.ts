@@ -1,0 +1,99 @@
+/** What state.json of a training snapshot holds: counters and results; nothing random, since all randomness is keyed by counters. */
+import { z } from 'zod'
+import { SnapshotError } from '../util/errors.ts'
+
+/** One row of the history. Field names are those of the CSV. */
+export interface EpochRecord {
+  readonly phase: string
+  /** counted from 1 */
+  readonly epoch: number
+  readonly step: number
+  readonly seconds: number
+  readonly lr: number
+  readonly train_loss: number
+  readonly train_accuracy: number | null
+  readonly val_loss: number | null
+  readonly val_accuracy: number | null
+  readonly images_per_second: number
+}
+
+export const historyColumns: readonly (keyof EpochRecord)[] = [
+  'phase',
+  'epoch',
+  'step',
+  'seconds',
+  'lr',
+  'train_loss',
+  'train_accuracy',
+  'val_loss',
+  'val_accuracy',
+  'images_per_second',
+]
+
+/** Running sums of the epoch that is not over yet. */
+export interface EpochSums {
+  readonly loss: number
+  readonly samples: number
+  readonly correct: number | null
+  readonly seconds: number
+}
+
+export interface TrainingState {
+  readonly version: 1
+  readonly phase: string
+  readonly seed: number
+  /** optimizer updates made */
+  readonly step: number
+  /** epochs that are over */
+  readonly epoch: number
+  /** updates made in the epoch that is not over */
+  readonly stepInEpoch: number
+  readonly sums: EpochSums
+  readonly finished: boolean
+  readonly best: { readonly epoch: number; readonly accuracy: number | null; readonly loss: number | null } | null
+  readonly history: readonly EpochRecord[]
+  /** what the weights belong to; written and read by the phase */
+  readonly network: unknown
+}
+
+const count = z.number().int().min(0)
+const measured = z.number().nullable()
+
+const schema: z.ZodType<TrainingState> = z.object({
+  version: z.literal(1),
+  phase: z.string(),
+  seed: z.number(),
+  step: count,
+  epoch: count,
+  stepInEpoch: count,
+  sums: z.object({ loss: z.number(), samples: count, correct: count.nullable(), seconds: z.number() }),
+  finished: z.boolean(),
+  best: z.object({ epoch: count, accuracy: measured, loss: measured }).nullable(),
+  history: z.array(
+    z.object({
+      phase: z.string(),
+      epoch: count,
+      step: count,
+      seconds: z.number(),
+      lr: z.number(),
+      train_loss: z.number(),
+      train_accuracy: measured,
+      val_loss: measured,
+      val_accuracy: measured,
+      images_per_second: z.number(),
+    }),
+  ),
+  network: z.unknown(),
+})
+
+/** @throws {SnapshotError} when `state` is not that of a training phase */
+export function parseTrainingState(state: unknown, path: string): TrainingState {
+  const parsed = schema.safeParse(state)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw new SnapshotError(
+    `${path}/state.json: expected the state of a training phase, but ${issue?.path.join('.') ?? 'it'}: ${issue?.message ?? 'differs'}.`,
+  )
+}
+
+export const emptySums: EpochSums = { loss: 0, samples: 0, correct: null, seconds: 0 }

@@ -19,7 +19,9 @@ import { errorToJson, reportError } from './report-error.ts'
 export const commands: readonly Command[] = [runCommand, predictCommand, doctorCommand, modelsCommand, schemaCommand]
 
 /** Runs one command line; never throws. @returns the exit code */
-export async function runCommandLine(args: readonly string[], output: Output = createOutput()): Promise<number> {
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  if (args.includes('--no-color')) process.env['NO_COLOR'] = '1'
+  const output = createOutput()
   const debug = args.includes('--debug')
   try {
     return await dispatch(args, output, debug)
@@ -80,7 +82,8 @@ function parserOf(command: Command, flags: Flags): ReturnType<typeof yargs> {
     .version(false)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new ConfigError(`${message}. --help lists the options.`)
+      if (error !== undefined && error.name !== 'YError') throw error
+      throw new ConfigError(`${message ?? error?.message ?? 'the options cannot be read'}. --help lists the options.`)
     })
     .options(Object.fromEntries(Object.entries(flags).map(([name, flag]) => [name, yargsOption(name, flag)])))
     .usage(`Usage: run-pipeline ${command.usage}\n\n${command.summary}`)

@@ -53,7 +53,12 @@ export function planRun(resolved: ResolvedConfig, resume: boolean): Plan {
     dataDirectoryFound: digits || existsSync(config.data.directory),
     device: config.device,
     skipped,
-    phases: phases.map((phase) => ({ phase, work: workOf(resolved, phase), ...inputOf(resolved, phase, runs), outputs: outputsOf(resolved, phase, run) })),
+    phases: phases.map((phase) => ({
+      phase,
+      work: workOf(resolved, phase),
+      ...inputOf(resolved, phase, runs),
+      outputs: outputsOf(resolved, phase, run),
+    })),
   }
 }
 
@@ -63,7 +68,11 @@ function workOf({ config }: ResolvedConfig, phase: PhaseName): string {
   return `${steps === null ? `${epochs} epochs` : `${steps} steps`}, batch ${batchSize}, lr ${lr}`
 }
 
-function inputOf(resolved: ResolvedConfig, phase: PhaseName, runs: readonly RunPaths[]): { input: string; inputFound: boolean } {
+function inputOf(
+  resolved: ResolvedConfig,
+  phase: PhaseName,
+  runs: readonly RunPaths[],
+): { input: string; inputFound: boolean } {
   const { config, phases } = resolved
   const given =
     phase === 'evaluate' || phase === 'export'
@@ -120,7 +129,13 @@ export function planJson(plan: Plan): object {
     data: { dataset: plan.dataset, directory: plan.dataDirectory, found: plan.dataDirectoryFound },
     device: plan.device,
     folders: { snapshots: plan.run.snapshots, logs: plan.run.logs, eval_results: plan.run.evalResults },
-    phases: plan.phases.map(({ phase, work, input, inputFound, outputs }) => ({ phase, work, input, input_found: inputFound, outputs })),
+    phases: plan.phases.map(({ phase, work, input, inputFound, outputs }) => ({
+      phase,
+      work,
+      input,
+      input_found: inputFound,
+      outputs,
+    })),
     skipped: plan.skipped,
   }
 }

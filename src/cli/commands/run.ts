@@ -11,7 +11,12 @@ const TRAINING = 'For every training phase that runs:'
 const RUN = 'The run:'
 
 const flags: Flags = {
-  config: { kind: 'text', alias: 'c', group: CONFIGURATION, describe: 'YAML file (default: the packaged one of the data set)' },
+  config: {
+    kind: 'text',
+    alias: 'c',
+    group: CONFIGURATION,
+    describe: 'YAML file (default: the packaged one of the data set)',
+  },
   set: { kind: 'repeated', group: CONFIGURATION, describe: 'one key, repeatable: --set arcface.lr=3e-4' },
   dataset: { kind: 'text', group: CONFIGURATION, describe: 'digits, cifar10 or cifar100' },
   data: { kind: 'text', group: CONFIGURATION, describe: 'a folder of class folders with images' },
@@ -21,12 +26,25 @@ const flags: Flags = {
   batch_size: { kind: 'whole', minimum: 1, group: TRAINING, describe: 'images per step' },
   lr: { kind: 'number', minimum: 0, exclusive: true, group: TRAINING, describe: 'peak learning rate' },
   weight_decay: { kind: 'number', minimum: 0, group: TRAINING, describe: 'weight decay' },
-  phases: { kind: 'list', alias: 'p', group: RUN, describe: 'train supcon arcface distill evaluate export, any of them' },
+  phases: {
+    kind: 'list',
+    alias: 'p',
+    group: RUN,
+    describe: 'train supcon arcface distill evaluate export, any of them',
+  },
   name: { kind: 'text', group: RUN, describe: 'name of the run (default: of the configuration file)' },
-  directory: { kind: 'text', group: RUN, describe: 'holds snapshots/, logs/ and eval_results/ (default: the working directory)' },
+  directory: {
+    kind: 'text',
+    group: RUN,
+    describe: 'holds snapshots/, logs/ and eval_results/ (default: the working directory)',
+  },
   resume: { kind: 'switch', group: RUN, describe: 'go on with the newest run of this name' },
   plan: { kind: 'switch', group: RUN, describe: 'print what would run, and stop' },
-  print_config: { kind: 'switch', group: RUN, describe: 'print the resolved configuration with the source of each value, and stop' },
+  print_config: {
+    kind: 'switch',
+    group: RUN,
+    describe: 'print the resolved configuration with the source of each value, and stop',
+  },
 }
 
 export const runCommand: Command = {
@@ -47,7 +65,9 @@ export const runCommand: Command = {
     const printing = values.switch('print_config')
     const resolved = resolveConfig(requestOf(invocation), { allowUnavailable: printing })
     if (printing) {
-      output.result(json ? JSON.stringify(configToPlain(resolved), null, 2) : configToYaml(resolved, { sources: true }).trimEnd())
+      output.result(
+        json ? JSON.stringify(configToPlain(resolved), null, 2) : configToYaml(resolved, { sources: true }).trimEnd(),
+      )
       return exitCodes.ok
     }
     if (values.switch('plan')) {
@@ -64,7 +84,10 @@ function requestOf({ flags: values }: Invocation): ConfigRequest {
   const directory = values.text('directory')
   return {
     config: values.text('config'),
-    set: [...values.repeated('set'), ...(directory === undefined ? [] : [`run.directory=${JSON.stringify(directory)}`])],
+    set: [
+      ...values.repeated('set'),
+      ...(directory === undefined ? [] : [`run.directory=${JSON.stringify(directory)}`]),
+    ],
     phases: values.list('phases'),
     name: values.text('name'),
     dataset: values.text('dataset'),

@@ -11,8 +11,10 @@ namespace {
 
 constexpr napi_type_tag kTensorTag{0x7f2d6a0c5b9e4d11ULL, 0x9c3a8e17d4405b62ULL};
 
+// The counter is shared: handles are finalised after the environment's own data when the process ends.
 struct TensorHandle {
   torch::Tensor tensor;
+  std::shared_ptr<int64_t> live;
   int64_t accounted = 0;
 };
 
@@ -31,7 +33,7 @@ void release(Napi::Env env, TensorHandle& handle) {
   handle.tensor.reset();
   account(env, -handle.accounted);
   handle.accounted = 0;
-  Environment::of(env).live_tensors--;
+  --*handle.live;
 }
 
 TensorHandle* handle_of(const Napi::Value& value) {
@@ -74,6 +76,7 @@ Napi::Value wrap_tensor(Napi::Env env, torch::Tensor tensor) {
   auto handle = std::make_unique<TensorHandle>();
   handle->accounted = owned_bytes(tensor);
   handle->tensor = std::move(tensor);
+  handle->live = Environment::of(env).live_tensors;
   TensorHandle* raw = handle.release();
   auto external = Napi::External<TensorHandle>::New(env, raw, [](Napi::Env env, TensorHandle* dying) {
     release(env, *dying);
@@ -81,7 +84,7 @@ Napi::Value wrap_tensor(Napi::Env env, torch::Tensor tensor) {
   });
   NAPI_THROW_IF_FAILED(env, napi_type_tag_object(env, external, &kTensorTag), env.Null());
   account(env, raw->accounted);
-  Environment::of(env).live_tensors++;
+  ++*raw->live;
   return external;
 }
 

@@ -4,7 +4,6 @@
 
 #include <napi.h>
 
-#include <atomic>
 #include <memory>
 
 #include "bindings/queue.h"
@@ -18,7 +17,7 @@ struct Environment {
 
   Queue engine;        // networks, gradients, optimizers, snapshots
   Queue augmentation;  // batches made beside a training step; one thread, so that it does not fight the engine for cores
-  int64_t live_tensors = 0;
+  std::shared_ptr<int64_t> live_tensors = std::make_shared<int64_t>(0);
 
   Napi::FunctionReference module_class;
   Napi::FunctionReference optimizer_class;

@@ -95,14 +95,19 @@ void Queue::settle(Napi::Env env, Job* raw) {
   }
 }
 
-void Queue::stop() {
+void Queue::halt() {
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return;
     stopping_ = true;
   }
   arrived_.notify_one();
   if (thread_.joinable()) thread_.join();
+}
+
+void Queue::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  halt();
   for (Job* job : jobs_) delete job;
   jobs_.clear();
   wake_.Abort();

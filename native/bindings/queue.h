@@ -31,6 +31,10 @@ class Queue {
   /// Drops what waits, lets the running job end, joins. Called when the environment goes.
   void stop();
 
+  /// The thread's half of stop(), free of Node-API, for the process's exit: `process.exit` runs no cleanup hooks, and a job still
+  /// running while LibTorch's static objects are destroyed crashes.
+  void halt();
+
  private:
   struct Job;
   void run();
@@ -39,6 +43,7 @@ class Queue {
   const int intraop_threads_;
   Napi::ThreadSafeFunction wake_;
   size_t pending_ = 0;  // jobs whose promise is open; JavaScript thread only
+  bool stopped_ = false;
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Job*> jobs_;

@@ -66,6 +66,14 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
 // exitNow(code): ends the process without waiting for a job that may run for minutes
 Napi::Value exit_now(const Napi::CallbackInfo& info) { ::_exit(info[0].As<Napi::Number>().Int32Value()); }
 
+// halt(): ends the native threads; the process is about to exit
+Napi::Value halt(const Napi::CallbackInfo& info) {
+  auto& environment = Environment::of(info.Env());
+  environment.engine.halt();
+  environment.augmentation.halt();
+  return info.Env().Undefined();
+}
+
 // drain() → Promise<void>: settles once everything queued on the engine before it has run
 Napi::Value drain(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env()).engine.submit(info.Env(), 0, [] {
@@ -84,6 +92,7 @@ void register_system(Napi::Env env, Napi::Object exports) {
   export_function<get_threads>(env, exports, "getThreads");
   export_function<versions>(env, exports, "versions");
   export_function<exit_now>(env, exports, "exitNow");
+  export_function<halt>(env, exports, "halt");
   export_function<drain>(env, exports, "drain");
 }
 

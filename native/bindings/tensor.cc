@@ -149,7 +149,7 @@ Napi::Value backward_async(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value live_tensors(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(Environment::of(info.Env()).live_tensors));
+  return Napi::Number::New(info.Env(), static_cast<double>(*Environment::of(info.Env()).live_tensors));
 }
 
 Napi::Value is_tensor_handle(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), is_tensor(info[0])); }

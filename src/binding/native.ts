@@ -1,6 +1,5 @@
 /** Loads the addon: the only place that does. Its raw functions, typed. */
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { BindingError, ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../util/errors.ts'
 import type { TriviumError } from '../util/errors.ts'
@@ -154,6 +153,8 @@ export interface Addon {
   getThreads(): number
   versions(): Versions
   exitNow(code: number): never
+  /** Ends the native threads; called as the process exits. */
+  halt(): void
   drain(): Promise<void>
 }
 
@@ -191,7 +192,11 @@ function load(): Addon {
   // Idle OpenMP threads sleep instead of spinning: the engine's pool and the caller's share the same cores.
   process.env['OMP_WAIT_POLICY'] ??= 'PASSIVE'
   try {
-    return createRequire(import.meta.url)(path) as Addon
+    const module = { exports: {} }
+    process.dlopen(module, path)
+    const exported = module.exports as Addon
+    process.once('exit', () => exported.halt())
+    return exported
   } catch (cause) {
     throw new BindingError(
       `the native addon ${path} could not be loaded: ${(cause as Error).message}. Possible solutions:\n` +

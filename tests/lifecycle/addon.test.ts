@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -25,13 +25,12 @@ describe('addon lifecycle', () => {
       import { Worker } from 'node:worker_threads'
       import { torch } from '${binding}'
       const code = \`
-        const { parentPort } = require('node:worker_threads')
-        require('tsx/cjs')
-        import('${binding}').then(async ({ torch, NativeModule }) => {
-          const net = await NativeModule.createBackbone('resnet_test', { num_classes: 3 })
-          const out = await net.forward(torch.ones([2, 3, 32, 32]))
-          parentPort.postMessage(out.shape)
-        })\`
+        import { parentPort } from 'node:worker_threads'
+        (await import('tsx/esm/api')).register()
+        const { torch, NativeModule } = await import('${binding}')
+        const net = await NativeModule.createBackbone('resnet_test', { num_classes: 3 })
+        const out = await net.forward(torch.ones([2, 3, 32, 32]))
+        parentPort.postMessage(out.shape)\`
       for (let i = 0; i < 3; i++) {
         const shape = await new Promise((done, fail) => {
           const worker = new Worker(code, { eval: true })
@@ -65,11 +64,15 @@ describe('addon lifecycle', () => {
   })
 
   test('a library that is not an addon gives a BindingError with solutions, not a crash', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'trivium-addon-'))
+    const path = join(folder, 'broken.node')
+    writeFileSync(path, 'not a shared library')
     const result = spawnSync(
       process.execPath,
-      ['--import', 'tsx', '--input-type=module', '-e', `await import('${binding}')`],
-      { cwd: root, encoding: 'utf8', env: { ...process.env, TRIVIUM_ADDON: join(root, 'package.json') } },
+      ['--import', 'tsx', '--input-type=module', '-e', `(await import('${binding}')).torch.liveTensors()`],
+      { cwd: root, encoding: 'utf8', env: { ...process.env, TRIVIUM_ADDON: path } },
     )
+    rmSync(folder, { recursive: true })
     assert.equal(result.status, 1)
     assert.match(result.stderr, /BindingError: the native addon .* could not be loaded/)
     assert.match(result.stderr, /Possible solutions:/)

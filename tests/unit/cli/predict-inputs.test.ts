@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { findImages } from '../../../src/cli/find-images.ts'
+import { findModel } from '../../../src/cli/find-model.ts'
+import { table } from '../../../src/cli/table.ts'
+
+describe('what predict reads', () => {
+  const root = mkdtempSync(join(tmpdir(), 'trivium-predict-'))
+  const start = process.cwd()
+  const touch = (path: string, seconds = 0): string => {
+    const full = join(root, path)
+    mkdirSync(join(full, '..'), { recursive: true })
+    writeFileSync(full, '')
+    if (seconds > 0) utimesSync(full, seconds, seconds)
+    return full
+  }
+  before(() => process.chdir(root))
+  after(() => {
+    process.chdir(start)
+    rmSync(root, { recursive: true })
+  })
+
+  it('is every image below a folder, in order, and no other file', () => {
+    for (const name of ['photos/b.PNG', 'photos/a/été_画像.jpg', 'photos/notes.txt', 'photos/.hidden.png']) touch(name)
+    assert.deepEqual(findImages(['photos']), [join('photos', 'a', 'été_画像.jpg'), join('photos', 'b.PNG')])
+  })
+
+  it('is a named file whatever its extension, once', () => {
+    touch('scan.dat')
+    assert.deepEqual(findImages(['scan.dat', 'scan.dat']), ['scan.dat'])
+  })
+
+  it('is the drop folder when nothing is named', () => {
+    assert.throws(() => findImages([]), /put images into inference_images/)
+    touch('inference_images/x.jpeg')
+    assert.deepEqual(findImages([]), [join('inference_images', 'x.jpeg')])
+  })
+
+  it('names what is missing', () => {
+    assert.throws(() => findImages(['nowhere.png']), /nowhere\.png: no such file/)
+  })
+
+  it('finds the newest model of a run, of a folder, or a file', () => {
+    touch('snapshots/digits/export/old.onnx', 1_000)
+    const newest = touch('snapshots/digits/export/epoch/model.onnx', 2_000)
+    assert.equal(join(root, findModel('digits', '.')), newest)
+    assert.equal(findModel(join(root, 'snapshots/digits'), '.'), newest)
+    assert.equal(findModel(newest, '.'), newest)
+    assert.throws(() => findModel('digit', '.'), /got "digit"\. Did you mean "digits"\? Runs: digits\./)
+  })
+})
+
+describe('table', () => {
+  it('pads to the widest cell and leaves no blanks at the end', () => {
+    assert.equal(
+      table(
+        ['a', 'b'],
+        [
+          ['long', 'x'],
+          ['s', ''],
+        ],
+      ),
+      'a     b\nlong  x\ns',
+    )
+  })
+})

@@ -13,11 +13,11 @@ describe('interrupts', () => {
       })
       try {
         assert.equal(interrupts.signal.aborted, false)
-        process.emit(name)
+        process.emit(name, name)
         assert.equal(interrupts.signal.aborted, true)
         assert.equal(interrupts.received, name)
         assert.deepEqual(events, ['announced'])
-        process.emit(name)
+        process.emit(name, name)
         assert.deepEqual(events, ['announced', 'restored', `exit ${exitCodeOfSignal(name)}`])
       } finally {
         interrupts.dispose()

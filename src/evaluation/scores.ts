@@ -1,0 +1,81 @@
+/**
+ * What a model said of a data set, and the file that keeps it, so that metrics can be computed again without the model.
+ */
+import { rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { readSafetensors, torch, writeSafetensors } from '../binding/index.ts'
+import { ShapeError, SnapshotError } from '../util/errors.ts'
+import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
+import { checkScores } from '../util/scores-check.ts'
+
+export interface Scores {
+  /** flat [N, C], before softmax */
+  readonly logits: Float32Array
+  /** [N] in [0, C) */
+  readonly labels: Int32Array
+  /** [C] */
+  readonly classNames: readonly string[]
+  /** [N] identities inside the full data set */
+  readonly ids: Int32Array
+  /** [N] files, where the data set has them */
+  readonly paths?: readonly (string | undefined)[]
+}
+
+/**
+ * @throws {DatasetError} when there is no sample, or a label is outside [0, C)
+ * @throws {ShapeError} when lengths disagree
+ * @throws {NonFiniteError} when a logit is NaN or infinite
+ */
+export function validateScores(scores: Scores): void {
+  checkScores(scores.logits, scores.labels, scores.classNames.length)
+  const samples = scores.labels.length
+  for (const [what, length] of [
+    ['ids', scores.ids.length],
+    ['paths', scores.paths?.length ?? samples],
+  ] as const) {
+    if (length !== samples) throw new ShapeError(`Expected ${samples} ${what}, one for each label, got ${length}.`)
+  }
+}
+
+/** Writes the scores as safetensors, atomically. @throws {SnapshotError} when the file cannot be written */
+export async function saveScores(path: string, scores: Scores): Promise<void> {
+  const shape = [scores.labels.length, scores.classNames.length]
+  const tensors = new Map([
+    ['logits', torch.tensor(scores.logits, { shape })],
+    ['labels', torch.tensor(scores.labels)],
+    ['ids', torch.tensor(scores.ids)],
+  ])
+  const metadata = { class_names: JSON.stringify(scores.classNames), paths: JSON.stringify(scores.paths ?? null) }
+  const temporary = `${path}.tmp`
+  try {
+    await ensureDir(dirname(path))
+    await writeSafetensors(temporary, tensors, metadata)
+    await rename(temporary, path)
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    throw writeError(error, path)
+  } finally {
+    for (const tensor of tensors.values()) tensor.dispose()
+  }
+}
+
+/** @throws {SnapshotError} when the file is not one that `saveScores` wrote */
+export async function loadScores(path: string): Promise<Scores> {
+  const { tensors, metadata } = await readSafetensors(path)
+  try {
+    const values = (name: string) => tensors.get(name)?.data()
+    const [logits, labels, ids] = [values('logits'), values('labels'), values('ids')]
+    const { class_names: classNames, paths } = metadata
+    if (
+      !(logits instanceof Float32Array && labels instanceof Int32Array && ids instanceof Int32Array) ||
+      classNames === undefined
+    ) {
+      throw new SnapshotError(`${path}: expected logits, labels, ids and class_names, as an evaluation saves them.`)
+    }
+    const files = JSON.parse(paths ?? 'null') as (string | null)[] | null
+    const scores = { logits, labels, ids, classNames: JSON.parse(classNames) as string[] }
+    return files ? { ...scores, paths: files.map((file) => file ?? undefined) } : scores
+  } finally {
+    for (const tensor of tensors.values()) tensor.dispose()
+  }
+}

@@ -1,0 +1,13 @@
+/** Tables and charts. Nothing here computes a metric: it is handed the numbers. */
+export { classificationReportCsv, type ReportRow, type ReportTable } from './classification-report.ts'
+export {
+  confusionMatrixChart,
+  confusionMatrixSpec,
+  type ConfusionMatrixChartOptions,
+} from './confusion-matrix-chart.ts'
+export { lineChart, lineChartSpec, type LineChartOptions, type LinePanel, type LineSeries } from './line-chart.ts'
+export { metricsJson } from './metrics-json.ts'
+export { predictionsCsv, type PredictionRow } from './predictions.ts'
+export { reliabilityDiagram, reliabilityDiagramSpec, type DiagramBin } from './reliability-diagram.ts'
+export { renderPng, renderSvg } from './render.ts'
+export { trainingCurves, type CurveRecord } from './training-curves.ts'

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import {
+  collectScores,
+  evaluateScores,
+  loadScores,
+  saveScores,
+  writeEvaluation,
+} from '../../../src/evaluation/index.ts'
+import type { EvaluationBatch, Scores } from '../../../src/evaluation/index.ts'
+import { parseCsv } from '../../../src/util/csv.ts'
+import { ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../../../src/util/errors.ts'
+
+const scratch = mkdtempSync(join(tmpdir(), 'evaluation-'))
+after(() => rmSync(scratch, { recursive: true }))
+
+/** Four samples, three classes; the last is wrong. Probabilities are known: logits are logarithms of them. */
+const probabilities = [0.7, 0.2, 0.1, 0.1, 0.8, 0.1, 0.25, 0.25, 0.5, 0.6, 0.3, 0.1]
+const scores: Scores = {
+  logits: Float32Array.from(probabilities, Math.log),
+  labels: Int32Array.of(0, 1, 2, 1),
+  classNames: ['cat', 'dog, big', 'eel'],
+  ids: Int32Array.of(10, 11, 12, 13),
+  paths: ['a.png', undefined, 'c,d.png', 'e.png'],
+}
+
+function near(actual: number, expected: number, what: string): void {
+  assert.ok(Math.abs(actual - expected) < 1e-7, `${what}: expected ${expected}, got ${actual}`)
+}
+
+describe('evaluate scores', () => {
+  it('gives the hand-computed value of every metric', async () => {
+    const metrics = await evaluateScores(scores, { topK: 2, eceBins: 3, energyTemperature: 1 })
+    const { log } = Math
+    const expected: typeof metrics = {
+      samples: 4,
+      classes: 3,
+      top1: 3 / 4,
+      top5: 1,
+      topK: 2,
+      topKAccuracy: 1,
+      nll: -(log(0.7) + log(0.8) + log(0.5) + log(0.3)) / 4,
+      brier: (0.14 + 0.06 + 0.375 + 0.36 + 0.49 + 0.01) / 4,
+      // (⅓, ⅔]: .5 right, .6 wrong; (⅔, 1]: .7 and .8 right
+      ece: 0.5 * 0.05 + 0.5 * 0.25,
+      eceBins: 3,
+      meanConfidence: (0.7 + 0.8 + 0.5 + 0.6) / 4,
+      energyMean: 0,
+      energyStd: 0,
+      energyTemperature: 1,
+      macroPrecision: (1 / 2 + 1 + 1) / 3,
+      macroRecall: (1 + 1 / 2 + 1) / 3,
+      macroF1: (2 / 3 + 2 / 3 + 1) / 3,
+      weightedPrecision: (1 / 2 + 2 + 1) / 4,
+      weightedRecall: 3 / 4,
+      weightedF1: (2 / 3 + 4 / 3 + 1) / 4,
+    }
+    assert.deepEqual(Object.keys(metrics), Object.keys(expected))
+    for (const [key, value] of Object.entries(expected)) near(metrics[key as keyof typeof metrics], value, key)
+  })
+
+  it('uses each of its options', async () => {
+    const plain = await evaluateScores(scores)
+    assert.deepEqual([plain.topK, plain.eceBins, plain.energyTemperature], [5, 15, 1])
+    assert.notEqual((await evaluateScores(scores, { eceBins: 3 })).ece, plain.ece)
+    assert.notEqual((await evaluateScores(scores, { topK: 1 })).topKAccuracy, plain.topKAccuracy)
+    const cold = await evaluateScores(scores, { energyTemperature: 0.01 })
+    near(cold.energyMean, -(Math.log(0.7) + Math.log(0.8) + Math.log(0.5) + Math.log(0.6)) / 4, 'energy at low T')
+  })
+
+  it('refuses bad scores with a typed error', async () => {
+    const cases: [Partial<Scores>, new (message: string) => Error][] = [
+      [{ labels: Int32Array.of(0, 1, 2, 3) }, DatasetError],
+      [{ labels: Int32Array.of(0, -1, 2, 1) }, DatasetError],
+      [{ labels: new Int32Array(0), logits: new Float32Array(0), ids: new Int32Array(0), paths: [] }, DatasetError],
+      [{ logits: scores.logits.map((v, i) => (i === 5 ? NaN : v)) }, NonFiniteError],
+      [{ logits: scores.logits.subarray(3) }, ShapeError],
+      [{ ids: Int32Array.of(1) }, ShapeError],
+      [{ paths: ['a'] }, ShapeError],
+    ]
+    for (const [change, type] of cases) await assert.rejects(evaluateScores({ ...scores, ...change }), type)
+    for (const options of [{ topK: 0 }, { eceBins: 0 }, { energyTemperature: 0 }]) {
+      await assert.rejects(evaluateScores(scores, options), ConfigError)
+    }
+  })
+})
+
+describe('write evaluation', () => {
+  const history = [{ phase: 'train', epoch: 1, seconds: 2, train_loss: 1, val_loss: 1.5, val_accuracy: 0.5 }]
+
+  it('writes every artefact, returns their paths and leaves nothing else', async () => {
+    const directory = join(scratch, 'run')
+    const metrics = await evaluateScores(scores)
+    const files = await writeEvaluation(directory, scores, metrics, history)
+    const names = [
+      'metrics.json',
+      'classification_report.csv',
+      'predictions.csv',
+      'confusion-matrix.png',
+      'reliability-diagram.png',
+      'loss-curve.png',
+      'accuracy-curve.png',
+      'time-per-epoch.png',
+      'scores.safetensors',
+    ]
+    assert.deepEqual(
+      files,
+      names.map((name) => join(directory, name)),
+    )
+    assert.deepEqual(readdirSync(directory).sort(), [...names].sort())
+    const json = JSON.parse(readFileSync(join(directory, 'metrics.json'), 'utf8')) as Record<string, number>
+    assert.equal(json.top1, 0.75)
+    assert.equal(json.macro_f1, metrics.macroF1)
+    assert.equal(json.energy_mean, metrics.energyMean)
+    const report = parseCsv(readFileSync(join(directory, 'classification_report.csv'), 'utf8'))
+    assert.deepEqual(
+      report.map((row) => row[0]),
+      ['class', ...scores.classNames, 'accuracy', 'macro avg', 'weighted avg'],
+    )
+  })
+
+  it('lists each sample in predictions.csv with as many ranked classes as topK and the classes allow', async () => {
+    const directory = join(scratch, 'ranked')
+    await writeEvaluation(directory, scores, await evaluateScores(scores, { topK: 2 }))
+    const [header, ...rows] = parseCsv(readFileSync(join(directory, 'predictions.csv'), 'utf8'))
+    assert.equal(header?.at(-1), 'top_2_probability')
+    assert.deepEqual(rows[3], [
+      '13',
+      'e.png',
+      'dog, big',
+      'cat',
+      'false',
+      '0.6',
+      '0.3',
+      rows[3]![7]!,
+      'dog, big',
+      '0.3',
+    ])
+    assert.deepEqual(
+      rows.map((row) => row[1]),
+      ['a.png', '', 'c,d.png', 'e.png'],
+    )
+    assert.ok(!existsSync(join(directory, 'loss-curve.png')), 'no curves without a history')
+  })
+
+  it('is an error of ours when the folder cannot be made', async () => {
+    const file = join(scratch, 'file')
+    writeFileSync(file, '')
+    await assert.rejects(writeEvaluation(join(file, 'x'), scores, await evaluateScores(scores)), SnapshotError)
+  })
+})
+
+describe('scores file', () => {
+  it('gives back what was saved, with files and without', async () => {
+    const path = join(scratch, 'scores.safetensors')
+    await saveScores(path, scores)
+    assert.deepEqual(await loadScores(path), scores)
+    const { paths: _, ...bare } = scores
+    await saveScores(path, bare)
+    assert.deepEqual(await loadScores(path), bare)
+  })
+
+  it('refuses a file that holds something else', async () => {
+    const path = join(scratch, 'other.safetensors')
+    writeFileSync(path, 'no safetensors')
+    await assert.rejects(loadScores(path), SnapshotError)
+    await assert.rejects(loadScores(join(scratch, 'absent.safetensors')), SnapshotError)
+  })
+})
+
+describe('collect scores', () => {
+  /** Images are plain numbers here; `forward` says class = image. */
+  const dataset = { classNames: ['a', 'b'], at: (index: number) => ({ path: `${index}.png` }) }
+  let disposed = 0
+  const batch = (first: number, size: number): EvaluationBatch<number[]> => ({
+    images: Array.from({ length: size }, (_, i) => (first + i) % 2),
+    labelValues: Int32Array.from({ length: size }, (_, i) => (first + i) % 2),
+    ids: Int32Array.from({ length: size }, (_, i) => 100 + first + i),
+    indices: Int32Array.from({ length: size }, (_, i) => first + i),
+    dispose: () => disposed++,
+  })
+  const loaderOf = (...batches: EvaluationBatch<number[]>[]) => ({
+    batchesPerEpoch: batches.length,
+    async *epoch() {
+      yield* batches
+    },
+  })
+  const logits = (images: number[], columns = 2) => ({
+    shape: [images.length, columns],
+    data: () =>
+      Float32Array.from(images.flatMap((image) => Array.from({ length: columns }, (_, c) => Number(c === image)))),
+    dispose: () => disposed++,
+  })
+
+  it('gathers logits, labels, identities and files in the order of the loader, and disposes of each tensor', async () => {
+    disposed = 0
+    const progress: string[] = []
+    const collected = await collectScores({
+      forward: async (images: number[]) => logits(images),
+      loader: loaderOf(batch(0, 3), batch(3, 2)),
+      dataset,
+      onBatch: (done, total) => progress.push(`${done}/${total}`),
+    })
+    assert.deepEqual([...collected.logits], [1, 0, 0, 1, 1, 0, 0, 1, 1, 0])
+    assert.deepEqual([...collected.ids], [100, 101, 102, 103, 104])
+    assert.deepEqual(collected.paths, ['0.png', '1.png', '2.png', '3.png', '4.png'])
+    assert.deepEqual(progress, ['1/2', '2/2'])
+    assert.equal(disposed, 4)
+    assert.equal((await evaluateScores(collected)).top1, 1)
+  })
+
+  it('refuses logits of another number of classes, and disposes of the batch', async () => {
+    disposed = 0
+    const forward = async (images: number[]) => logits(images, 3)
+    await assert.rejects(collectScores({ forward, loader: loaderOf(batch(0, 3)), dataset }), ShapeError)
+    assert.equal(disposed, 2)
+  })
+
+  it('refuses a loader without batches', async () => {
+    const forward = async (images: number[]) => logits(images)
+    await assert.rejects(collectScores({ forward, loader: loaderOf(), dataset }), DatasetError)
+  })
+
+  it('stops with the reason of the signal', async () => {
+    const reason = new Error('stopped')
+    const forward = async (images: number[]) => logits(images)
+    const options = { forward, loader: loaderOf(batch(0, 3)), dataset, signal: AbortSignal.abort(reason) }
+    await assert.rejects(collectScores(options), reason)
+  })
+})

@@ -74,8 +74,8 @@ function tensor(data: TypedArray | readonly number[] | number, options: TensorOp
   const { requiresGrad = false, device = 'cpu' } = options
   if (ArrayBuffer.isView(data)) {
     const own = elementTypes.find(([type]) => data instanceof type)?.[1] ?? 'float32'
-    const shape = options.shape ?? [(data as TypedArray).length]
-    return new Tensor(native.tensorFrom(data as TypedArray, shape, options.dtype ?? own, device, requiresGrad))
+    const shape = options.shape ?? [data.length]
+    return new Tensor(native.tensorFrom(data, shape, options.dtype ?? own, device, requiresGrad))
   }
   const values: number[] = []
   flatten(typeof data === 'number' ? [data] : data, values)

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { BindingError, Tensor, torch } from '../../../src/binding/index.ts'
+import type { Tensor } from '../../../src/binding/index.ts'
+import { BindingError, torch } from '../../../src/binding/index.ts'
 
 describe('operators', () => {
   test('call reaches an operator by its full name, with keyword arguments', () => {

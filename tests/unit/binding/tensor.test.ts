@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BindingError, ShapeError, Tensor, torch } from '../../../src/binding/index.ts'
+import type { Tensor } from '../../../src/binding/index.ts'
+import { BindingError, ShapeError, torch } from '../../../src/binding/index.ts'
 
 describe('tensor', () => {
   test('keeps shape, element type and values of every typed array', () => {

@@ -4,12 +4,11 @@
  * E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998
  * (https://doi.org/10.24432/C50P49), in the form in which scikit-learn distributes its test part. Licence: CC BY 4.0.
  */
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { resizeImage } from '../binding/index.ts'
 import { DatasetError } from '../util/errors.ts'
+import { packageFile } from '../util/package-root.ts'
 import { MemoryDataset } from './dataset.ts'
 
 const SIDE = 8
@@ -43,7 +42,7 @@ export async function openDigits(imageSize: number): Promise<MemoryDataset> {
 
 /** The pictures as they are stored, grey 0–16 scaled to 0–255 and repeated in three channels: pixels [1797, 8, 8, 3]. */
 export async function readDigits(): Promise<{ labels: Int32Array; pixels: Uint8Array }> {
-  const path = assetPath()
+  const path = packageFile('src/data/assets/digits.csv.gz')
   const lines = gunzipSync(await readFile(path))
     .toString('latin1')
     .trim()
@@ -69,15 +68,4 @@ export async function readDigits(): Promise<{ labels: Int32Array; pixels: Uint8A
     })
   })
   return { labels, pixels }
-}
-
-/** Beside this module, or in the sources when this is the compiled copy. */
-function assetPath(): string {
-  const places = ['./assets/digits.csv.gz', '../../src/data/assets/digits.csv.gz'].map((place) =>
-    fileURLToPath(new URL(place, import.meta.url)),
-  )
-  const path = places.find((place) => existsSync(place))
-  if (path === undefined)
-    throw new DatasetError(`digits: expected ${places.join(' or ')} but neither is there. Reinstall trivium.`)
-  return path
 }

@@ -1,0 +1,270 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { AugmentPlan, evaluationPlan, trainingPlan } from '../../../src/augment/index.ts'
+import type { AugmentationOptions, Operation, PlanOptions } from '../../../src/augment/index.ts'
+import { ConfigError, ShapeError, Tensor, torch } from '../../../src/binding/index.ts'
+
+const SIDE = 8
+/** mean 0 and std 1/255 give the grey levels themselves. */
+const raw = { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] }
+const options = (o: Partial<PlanOptions> = {}): PlanOptions => ({
+  imageSize: SIDE,
+  inputHeight: SIDE,
+  inputWidth: SIDE,
+  seed: 5,
+  ...raw,
+  ...o,
+})
+
+/** Every pixel tells its image, row, column and channel. */
+function pictures(count: number, side = SIDE): Tensor {
+  const pixels = new Uint8Array(count * side * side * 3)
+  for (let i = 0, at = 0; i < count; i++)
+    for (let y = 0; y < side; y++)
+      for (let x = 0; x < side; x++)
+        for (let c = 0; c < 3; c++) pixels[at++] = (i * 61 + y * 29 + x * 3 + c * 101 + 1) % 256
+  return torch.tensor(pixels, { shape: [count, side, side, 3] })
+}
+const identities = (ids: readonly number[]): Tensor => torch.tensor(BigInt64Array.from(ids, BigInt))
+const range = (count: number, from = 0): number[] => Array.from({ length: count }, (_, i) => from + i)
+
+/** [N, 3, S, S] float → grey levels [N][S][S][3] flat, rounded. */
+function levels(tensor: Tensor): Uint8Array {
+  const [n = 0, c = 0, h = 0, w = 0] = tensor.shape
+  const values = tensor.data() as Float32Array
+  const out = new Uint8Array(values.length)
+  for (let i = 0; i < n; i++)
+    for (let k = 0; k < c; k++)
+      for (let p = 0; p < h * w; p++)
+        out[(i * h * w + p) * 3 + k] = Math.round(values[(i * c + k) * h * w + p] as number)
+  return out
+}
+
+async function run(
+  augmentations: AugmentationOptions,
+  o: {
+    plan?: Partial<PlanOptions>
+    count?: number
+    ids?: number[]
+    epoch?: number
+    views?: number
+    side?: number
+  } = {},
+): Promise<Uint8Array> {
+  const count = o.count ?? 4
+  const result = await trainingPlan(augmentations, options(o.plan)).apply(
+    pictures(count, o.side),
+    identities(o.ids ?? range(count)),
+    { epoch: o.epoch ?? 0, views: o.views ?? 1 },
+  )
+  return levels(result)
+}
+
+describe('augmentation plan', () => {
+  test('normalises as (x / 255 − mean) / std, channel by channel', async () => {
+    const mean = [0.1, 0.5, 0.9]
+    const std = [0.2, 0.25, 0.5]
+    const images = pictures(2)
+    const pixels = images.data() as Uint8Array
+    const result = await evaluationPlan(options({ mean, std })).apply(images, identities([0, 1]), {
+      epoch: 0,
+      views: 1,
+    })
+    assert.deepEqual(result.shape, [2, 3, SIDE, SIDE])
+    const values = result.data()
+    for (let i = 0; i < 2; i++)
+      for (let c = 0; c < 3; c++)
+        for (let p = 0; p < SIDE * SIDE; p++) {
+          const expected =
+            ((pixels[(i * SIDE * SIDE + p) * 3 + c] as number) / 255 - (mean[c] as number)) / (std[c] as number)
+          assert.ok(Math.abs(Number(values[(i * 3 + c) * SIDE * SIDE + p]) - expected) < 1e-5)
+        }
+  })
+
+  test('the result is channels-last in memory', async () => {
+    const result = await evaluationPlan(options()).apply(pictures(2), identities([0, 1]), { epoch: 0, views: 1 })
+    const strides = torch.call('aten::stride.int', result, 1)
+    assert.equal(Number(strides), 1)
+  })
+
+  test('without any operation the pixels come through unchanged', async () => {
+    assert.deepEqual(await run({}), pictures(4).data())
+  })
+
+  test('horizontal flip with p = 1 mirrors every row, with p = 0 none', async () => {
+    const flipped = await run({ horizontalFlip: { p: 1 } })
+    const original = pictures(4).data() as Uint8Array
+    for (let row = 0; row < 4 * SIDE; row++)
+      for (let x = 0; x < SIDE; x++)
+        for (let c = 0; c < 3; c++)
+          assert.equal(flipped[(row * SIDE + x) * 3 + c], original[(row * SIDE + SIDE - 1 - x) * 3 + c])
+    assert.deepEqual(await run({ horizontalFlip: { p: 0 } }), original)
+  })
+
+  test('horizontal flip by default mirrors about half of the images', async () => {
+    const count = 400
+    const size = SIDE * SIDE * 3
+    const result = await run({ horizontalFlip: true }, { count })
+    const original = pictures(count).data() as Uint8Array
+    const flips = range(count).filter((i) => result[i * size] !== original[i * size]).length
+    assert.ok(flips > 150 && flips < 250, `${flips} of ${count}`)
+  })
+
+  test('random crop cuts a window of the padded picture, at every offset, filled as asked', async () => {
+    const padding = 2
+    const count = 500
+    const original = pictures(count).data() as Uint8Array
+    for (const fill of [0, 200, 'reflect'] as const) {
+      const result = await run({ randomCrop: { padding, fill } }, { count })
+      const offsets = new Set<string>()
+      const at = (i: number, y: number, x: number, c: number): number => {
+        const mirror = (v: number): number => (v < 0 ? -v : v >= SIDE ? 2 * (SIDE - 1) - v : v)
+        if (fill !== 'reflect' && (y < 0 || x < 0 || y >= SIDE || x >= SIDE)) return fill
+        return original[((i * SIDE + mirror(y)) * SIDE + mirror(x)) * 3 + c] as number
+      }
+      for (let i = 0; i < count; i++) {
+        const fits: string[] = []
+        for (let top = -padding; top <= padding; top++)
+          for (let left = -padding; left <= padding; left++) {
+            let equal = true
+            for (let y = 0; equal && y < SIDE; y++)
+              for (let x = 0; equal && x < SIDE; x++)
+                for (let c = 0; equal && c < 3; c++)
+                  equal = result[((i * SIDE + y) * SIDE + x) * 3 + c] === at(i, top + y, left + x, c)
+            if (equal) fits.push(`${top},${left}`)
+          }
+        assert.equal(fits.length, 1, `image ${i} is no window of the padded picture`)
+        offsets.add(fits[0] as string)
+      }
+      assert.equal(offsets.size, (2 * padding + 1) ** 2, `fill ${fill}`)
+    }
+  })
+
+  test('the default padding of a random crop is an eighth of the image size, none for larger inputs', () => {
+    const padding = (o: Partial<PlanOptions>): unknown =>
+      trainingPlan({ randomCrop: true }, options(o)).operations.find(({ name }) => name === 'random_crop')?.options[
+        'padding'
+      ]
+    assert.equal(padding({ imageSize: 32, inputHeight: 32, inputWidth: 32 }), 4)
+    assert.equal(padding({ imageSize: 224, inputHeight: 256, inputWidth: 256 }), 0)
+  })
+
+  test('an image draws the same whatever batch it comes in', async () => {
+    const augmentations = { randomCrop: { padding: 3 }, horizontalFlip: true }
+    const size = SIDE * SIDE * 3
+    const plan = trainingPlan(augmentations, options())
+    const all = pictures(16)
+    const together = levels(await plan.apply(all, identities(range(16, 100)), { epoch: 3, views: 1 }))
+    const pixels = all.data() as Uint8Array
+    const order = [11, 2, 7]
+    const few = torch.tensor(
+      Uint8Array.from(order.flatMap((i) => Array.from(pixels.subarray(i * size, (i + 1) * size)))),
+      {
+        shape: [3, SIDE, SIDE, 3],
+      },
+    )
+    const apart = levels(await plan.apply(few, identities(order.map((i) => 100 + i)), { epoch: 3, views: 1 }))
+    order.forEach((i, row) =>
+      assert.deepEqual(apart.subarray(row * size, (row + 1) * size), together.subarray(i * size, (i + 1) * size)),
+    )
+  })
+
+  test('the number of threads changes nothing', async () => {
+    const augmentations = { randomCrop: { padding: 3 }, horizontalFlip: true }
+    const before = torch.getNumThreads()
+    const results: Uint8Array[] = []
+    for (const threads of [1, 2, 4]) {
+      torch.setNumThreads(threads)
+      results.push(await run(augmentations, { count: 300, views: 2 }))
+    }
+    torch.setNumThreads(before)
+    assert.deepEqual(results[1], results[0])
+    assert.deepEqual(results[2], results[0])
+  })
+
+  test('epoch, view, id and seed each give other draws', async () => {
+    const augmentations = { randomCrop: { padding: 4 }, horizontalFlip: true }
+    const base = await run(augmentations, { count: 32 })
+    assert.deepEqual(await run(augmentations, { count: 32 }), base)
+    assert.notDeepEqual(await run(augmentations, { count: 32, epoch: 1 }), base)
+    assert.notDeepEqual(await run(augmentations, { count: 32, ids: range(32, 1000) }), base)
+    assert.notDeepEqual(await run(augmentations, { count: 32, plan: { seed: 6 } }), base)
+    const views = await run(augmentations, { count: 32, views: 2 })
+    assert.deepEqual(views.subarray(0, views.length / 2), base)
+    assert.notDeepEqual(views.subarray(views.length / 2), base)
+  })
+
+  test('random resized crop of the whole picture at its own size is the picture', async () => {
+    const augmentations = { randomResizedCrop: { scale: [1, 1], ratio: [1, 1] } } as const
+    assert.deepEqual(await run(augmentations), pictures(4).data())
+  })
+
+  test('random resized crop ends with the image size and depends on scale', async () => {
+    const plan = { imageSize: 6, inputHeight: 16, inputWidth: 16 }
+    const small = await run({ randomResizedCrop: { scale: [0.05, 0.1] } }, { plan, side: 16 })
+    const large = await run({ randomResizedCrop: { scale: [0.9, 1] } }, { plan, side: 16 })
+    assert.equal(small.length, 4 * 6 * 6 * 3)
+    assert.notDeepEqual(small, large)
+    assert.notDeepEqual(
+      await run({ randomResizedCrop: { scale: [0.05, 0.1], ratio: [3, 4] } }, { plan, side: 16 }),
+      small,
+    )
+    assert.notDeepEqual(
+      await run({ randomResizedCrop: { scale: [0.05, 0.1], interpolation: 'bicubic' } }, { plan, side: 16 }),
+      small,
+    )
+  })
+
+  test('an evaluation plan takes the centre of a larger picture, with torchvision’s offset', async () => {
+    const plan = evaluationPlan(options({ imageSize: 5 }))
+    const result = levels(await plan.apply(pictures(1), identities([0]), { epoch: 0, views: 1 }))
+    const original = pictures(1).data() as Uint8Array
+    // (8 − 5) / 2 = 1.5, rounded to even: 2.
+    for (let y = 0; y < 5; y++)
+      for (let x = 0; x < 5; x++) assert.equal(result[(y * 5 + x) * 3], original[((y + 2) * SIDE + x + 2) * 3])
+  })
+
+  test('inputs smaller than the image size are resampled, for training and evaluation', async () => {
+    const o = options({ imageSize: 16 })
+    const names = (operations: readonly Operation[]): string[] => operations.map(({ name }) => name)
+    assert.deepEqual(names(evaluationPlan(o).operations), ['resize'])
+    assert.deepEqual(names(trainingPlan({ randomCrop: true, horizontalFlip: true }, o).operations), [
+      'resize',
+      'random_crop',
+      'horizontal_flip',
+    ])
+    const result = await evaluationPlan(o).apply(pictures(1), identities([0]), { epoch: 0, views: 1 })
+    assert.deepEqual(result.shape, [1, 3, 16, 16])
+  })
+
+  test('refuses two crops at once, and names an operation that is not available yet', () => {
+    assert.throws(() => trainingPlan({ randomCrop: true, randomResizedCrop: true }, options()), ConfigError)
+    assert.throws(
+      () => trainingPlan({ randaugment: { numOps: 2, magnitude: 9 } }, options()),
+      (e: unknown) => e instanceof ConfigError && /randaugment is not available yet \(RandAugment\)/.test(e.message),
+    )
+  })
+
+  test('refuses images, ids, views and operations that do not fit', async () => {
+    const plan = evaluationPlan(options())
+    const one = { epoch: 0, views: 1 }
+    await assert.rejects(plan.apply(torch.zeros([2, SIDE, SIDE, 3]), identities([0, 1]), one), ShapeError)
+    await assert.rejects(plan.apply(pictures(2), identities([0]), one), ShapeError)
+    await assert.rejects(plan.apply(pictures(2), identities([0, 1]), { epoch: 0, views: 0 }), ShapeError)
+    await assert.rejects(
+      evaluationPlan(options({ imageSize: 4 })).apply(pictures(1, 2), identities([0]), one),
+      ShapeError,
+    )
+    assert.throws(() => new AugmentPlan([{ name: 'nonsense', options: {} }], options()), ConfigError)
+    assert.throws(() => new AugmentPlan([{ name: 'horizontal_flip', options: { q: 1 } }], options()), ConfigError)
+    assert.throws(() => evaluationPlan(options({ std: [1, 0, 1] })), ConfigError)
+  })
+
+  test('leaves no tensor behind', async () => {
+    const before = torch.liveTensors()
+    await torch.scope(async () => {
+      await run({ randomCrop: true, horizontalFlip: true })
+    })
+    assert.equal(torch.liveTensors(), before)
+  })
+})

@@ -4,7 +4,6 @@
 
 /** At most `length` characters; the middle gives way, for names in a data set tend to differ at both ends. */
 export function shortLabel(text: string, length = 24): string {
-  // eslint-disable-next-line no-control-regex
   const characters = [...text.replace(/[\u0000-\u001f\u007f-\u009f\ud800-\udfff\ufffe\uffff]/gu, '\ufffd')]
   if (characters.length <= length) return characters.join('')
   const head = Math.ceil((length - 1) / 2)

@@ -36,13 +36,18 @@ const COLUMNS = 3
 const LOG_SPAN = 20
 const POINTS_UP_TO = 40
 
-/** @throws {ConfigError} when there is no panel */
+/** @throws {ConfigError} when there is no panel, or a panel has no points */
 export async function lineChart(options: LineChartOptions): Promise<Buffer> {
   return renderPng(lineChartSpec(options))
 }
 
 export function lineChartSpec(options: LineChartOptions): TopLevelSpec {
-  if (options.panels.length === 0) throw new ConfigError(`Expected at least 1 panel for "${options.title}", got none.`)
+  const points = options.panels.map((panel) => panel.series.reduce((sum, series) => sum + series.x.length, 0))
+  if (points.length === 0 || points.includes(0)) {
+    throw new ConfigError(
+      `Chart "${options.title}": expected panels with at least 1 point each, got [${points.join()}].`,
+    )
+  }
   const names = [...new Set(options.panels.flatMap((panel) => panel.series.map((series) => series.name)))]
   const width = options.panels.length === 1 ? 560 : 320
   const notes = options.panels.map(gapNote)

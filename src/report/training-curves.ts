@@ -1,7 +1,7 @@
 /**
  * Loss, accuracy and time per epoch of a whole run, from its history.
  */
-import { lineChart, type LinePanel } from './line-chart.ts'
+import { lineChart, type LineChartOptions, type LinePanel } from './line-chart.ts'
 
 /** The columns of a run's history that are drawn; null or absent is "not measured". */
 export interface CurveRecord {
@@ -15,7 +15,29 @@ export interface CurveRecord {
   readonly val_accuracy?: number | null
 }
 
-type Column = 'seconds' | 'train_loss' | 'val_loss' | 'train_accuracy' | 'val_accuracy'
+interface Curve extends Omit<LineChartOptions, 'panels' | 'xTitle'> {
+  readonly file: string
+  /** names of the lines, with their columns */
+  readonly lines: Readonly<Record<string, Exclude<keyof CurveRecord, 'phase' | 'epoch'>>>
+}
+
+const curves: readonly Curve[] = [
+  {
+    file: 'loss-curve.png',
+    title: 'Loss',
+    yTitle: 'loss',
+    yScale: 'auto',
+    lines: { training: 'train_loss', validation: 'val_loss' },
+  },
+  {
+    file: 'accuracy-curve.png',
+    title: 'Accuracy',
+    yTitle: 'top-1',
+    yFormat: '~p',
+    lines: { training: 'train_accuracy', validation: 'val_accuracy' },
+  },
+  { file: 'time-per-epoch.png', title: 'Time per epoch', yTitle: 'seconds', zero: true, lines: { time: 'seconds' } },
+]
 
 /**
  * PNGs by file name: loss-curve.png, accuracy-curve.png, time-per-epoch.png. One that no record has values for is left
@@ -23,41 +45,24 @@ type Column = 'seconds' | 'train_loss' | 'val_loss' | 'train_accuracy' | 'val_ac
  */
 export async function trainingCurves(history: readonly CurveRecord[]): Promise<Map<string, Buffer>> {
   const charts = new Map<string, Buffer>()
-  const loss = panels(history, [
-    ['training', 'train_loss'],
-    ['validation', 'val_loss'],
-  ])
-  const accuracy = panels(history, [
-    ['training', 'train_accuracy'],
-    ['validation', 'val_accuracy'],
-  ])
-  const time = panels(history, [['time', 'seconds']])
-  const shared = { xTitle: 'epoch' }
-  if (loss.length > 0) {
-    const options = { ...shared, title: 'Loss', yTitle: 'loss', yScale: 'auto', panels: loss } as const
-    charts.set('loss-curve.png', await lineChart(options))
-  }
-  if (accuracy.length > 0) {
-    const options = { ...shared, title: 'Accuracy', yTitle: 'top-1', yFormat: '~p', panels: accuracy }
-    charts.set('accuracy-curve.png', await lineChart(options))
-  }
-  if (time.length > 0) {
-    const options = { ...shared, title: 'Time per epoch', yTitle: 'seconds', zero: true, panels: time }
-    charts.set('time-per-epoch.png', await lineChart(options))
+  for (const { file, lines, ...options } of curves) {
+    const panels = panelsOf(history, lines)
+    if (panels.length > 0) charts.set(file, await lineChart({ ...options, xTitle: 'epoch', panels }))
   }
   return charts
 }
 
-/** One panel a phase, in order of appearance, with those columns that any of the phase's records has. */
-function panels(history: readonly CurveRecord[], columns: readonly (readonly [string, Column])[]): LinePanel[] {
+/** One panel a phase, in order of appearance, with those lines that any of the phase's records has a value for. */
+function panelsOf(history: readonly CurveRecord[], lines: Curve['lines']): LinePanel[] {
   const phases = [...new Set(history.map((record) => record.phase))]
-  return phases.flatMap((title) => {
-    const records = history.filter((record) => record.phase === title)
-    const series = columns.flatMap(([name, column]) => {
-      const present = records.filter((record) => (record[column] ?? null) !== null)
-      if (present.length === 0) return []
-      return [{ name, x: present.map((record) => record.epoch), y: present.map((record) => record[column]!) }]
-    })
-    return series.length > 0 ? [{ title, series }] : []
-  })
+  const panels = phases.map((phase) => ({
+    title: phase,
+    series: Object.entries(lines).map(([name, column]) => {
+      const measured = history.filter((record) => record.phase === phase && typeof record[column] === 'number')
+      return { name, x: measured.map((record) => record.epoch), y: measured.map((record) => record[column] as number) }
+    }),
+  }))
+  return panels
+    .map(({ title, series }) => ({ title, series: series.filter((line) => line.x.length > 0) }))
+    .filter(({ series }) => series.length > 0)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import {
   collectScores,
@@ -13,6 +13,7 @@ import {
 import type { EvaluationBatch, Scores } from '../../../src/evaluation/index.ts'
 import { parseCsv } from '../../../src/util/csv.ts'
 import { ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../../../src/util/errors.ts'
+import { packageFile } from '../../../src/util/package-root.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'evaluation-'))
 after(() => rmSync(scratch, { recursive: true }))
@@ -122,6 +123,14 @@ describe('write evaluation', () => {
     )
   })
 
+  it('writes no key and no file that docs/evaluation.md leaves out', async () => {
+    const directory = join(scratch, 'documented')
+    const files = await writeEvaluation(directory, scores, await evaluateScores(scores), history)
+    const text = readFileSync(packageFile('docs/evaluation.md'), 'utf8')
+    const keys = Object.keys(JSON.parse(readFileSync(files[0]!, 'utf8')) as object)
+    for (const name of [...keys, ...files.map((file) => basename(file))]) assert.ok(text.includes(`\`${name}\``), name)
+  })
+
   it('lists each sample in predictions.csv with as many ranked classes as topK and the classes allow', async () => {
     const directory = join(scratch, 'ranked')
     await writeEvaluation(directory, scores, await evaluateScores(scores, { topK: 2 }))
@@ -158,7 +167,8 @@ describe('scores file', () => {
     const path = join(scratch, 'scores.safetensors')
     await saveScores(path, scores)
     assert.deepEqual(await loadScores(path), scores)
-    const { paths: _, ...bare } = scores
+    const { logits, labels, classNames, ids } = scores
+    const bare = { logits, labels, classNames, ids }
     await saveScores(path, bare)
     assert.deepEqual(await loadScores(path), bare)
   })

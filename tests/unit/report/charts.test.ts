@@ -101,8 +101,9 @@ describe('line chart', () => {
     )
   })
 
-  it('refuses to draw no panel', () => {
+  it('refuses to draw no panel, and a panel without points', () => {
     assert.throws(() => lineChartSpec({ ...lines([1]), panels: [] }), ConfigError)
+    assert.throws(() => lineChartSpec(lines([])), ConfigError)
   })
 })
 

@@ -26,19 +26,17 @@ export interface Check {
 
 /** Every check, in the order in which trouble is best mended. */
 export async function examine(): Promise<Check[]> {
-  const libtorch = await libtorchCheck()
-  return Promise.all([
-    nodeCheck(),
-    libtorch,
+  const [libtorch, addon, compiler, cmake, ninja, runtime, images, disk] = await Promise.all([
+    libtorchCheck(),
     addonCheck(),
     toolCheck('g++', ['--version'], 'apt-get install g++ (12 or newer)'),
     toolCheck('cmake', ['--version'], 'apt-get install cmake (3.18 or newer)'),
     optionalToolCheck('ninja', ['--version'], 'apt-get install ninja-build (builds start a little faster)'),
     packageCheck('onnxruntime-node', 'export and predict need it: npm install onnxruntime-node'),
     packageCheck('sharp', 'npm install sharp (reads JPEG, PNG, WebP …)'),
-    machineCheck(),
     diskCheck(),
   ])
+  return [nodeCheck(), libtorch, addon, compiler, cmake, ninja, runtime, images, machineCheck(), disk]
 }
 
 function nodeCheck(): Check {

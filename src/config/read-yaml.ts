@@ -79,7 +79,7 @@ export function readYamlValue(text: string, at: (line: number) => string): Node 
   if (problem !== undefined)
     throw new ConfigError(`${where(problem.pos[0])}: not valid YAML: ${firstLine(problem.message)}`)
   if (document?.contents == null) return { kind: 'scalar', value: null, origin: at(1) }
-  return new Converter(document as Document, where).convert(document.contents as YamlNode, 0, at(1))
+  return new Converter(document, where).convert(document.contents, 0, at(1))
 }
 
 class Converter {
@@ -106,7 +106,7 @@ class Converter {
       const target = node.resolve(this.#document)
       if (target === undefined)
         throw new ConfigError(`${origin}: alias *${node.source} has no anchor &${node.source} above it.`)
-      return this.convert(target as YamlNode, depth + 1, origin)
+      return this.convert(target, depth + 1, origin)
     }
     if (isMap(node)) return this.#map(node.items, depth, origin)
     if (isSeq(node))

@@ -116,7 +116,7 @@ function readableLine(record: Record<string, unknown>, color: boolean): string {
   const values = Object.entries(record)
     .filter(([key]) => !HIDDEN.has(key))
     .map(([key, value]) => `${key}=${readableValue(value)}`)
-  const text = printable([`${phase}${mark}${String(record['msg'] ?? '')}`, ...values].join('  '))
+  const text = printable([`${phase}${mark}${readableValue(record['msg'] ?? '')}`, ...values].join('  '))
   if (!color) return `${clock} ${text}\n`
   const tint = level >= LEVELS.error ? '\u001b[31m' : level >= LEVELS.warn ? '\u001b[33m' : ''
   return `\u001b[2m${clock}\u001b[22m ${tint}${text}${tint === '' ? '' : '\u001b[39m'}\n`
@@ -129,6 +129,5 @@ function readableValue(value: unknown): string {
 
 /** File and class names come from data: control characters in them must not move the terminal's cursor. */
 function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD')
 }

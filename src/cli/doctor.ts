@@ -6,6 +6,7 @@ import { readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism, freemem, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { addonPath } from '../binding/index.ts'
 import { packageFile } from '../util/package-root.ts'
@@ -88,66 +89,34 @@ async function addonCheck(): Promise<Check> {
   }
 }
 
-/** LibTorch in the order in which the build looks for it. */
+/** What scripts/libtorch.mjs exports: the build and this check look at the same places in the same order. */
+interface LibtorchScript {
+  readonly pinned: string
+  locate(): {
+    readonly found: { folder: string; version: string; source: string; cuda: boolean } | null
+    readonly tried: readonly string[]
+  }
+}
+
 async function libtorchCheck(): Promise<Check> {
-  const tried: string[] = []
-  for (const { place, folder } of await libtorchPlaces()) {
-    tried.push(place)
-    const version = folder === null ? null : await libtorchVersion(folder)
-    if (folder === null || version === null) continue
-    const cuda = existsSync(join(folder, 'lib', 'libtorch_cuda.so'))
+  const script = (await import(pathToFileURL(packageFile('scripts/libtorch.mjs')).href)) as LibtorchScript
+  const { found, tried } = script.locate()
+  if (found !== null) {
     return {
       name: 'LibTorch',
       status: 'ok',
-      detail: `${version}${cuda ? ' with CUDA' : ' (CPU)'} at ${folder} (${place})`,
+      detail: `${found.version}${found.cuda ? ' with CUDA' : ' (CPU)'} at ${found.folder} (${found.source})`,
       remedy: null,
-      data: { path: folder, version, cuda, place, tried },
+      data: { ...found, tried },
     }
   }
   return {
     name: 'LibTorch',
     status: 'missing',
-    detail: `not found; looked at: ${tried.join(', ')}`,
-    remedy: 'npm run build:native (obtains it), or set LIBTORCH to an unpacked LibTorch',
-    data: { path: null, tried },
+    detail: `not found; ${tried.join('; ')}`,
+    remedy: `node scripts/install.mjs (obtains ${script.pinned}), or set LIBTORCH to an unpacked one`,
+    data: { folder: null, tried },
   }
-}
-
-async function libtorchPlaces(): Promise<{ place: string; folder: string | null }[]> {
-  const own = packageFile('.libtorch')
-  const python = process.env['TORCH_PYTHON'] ?? 'python3'
-  return [
-    { place: 'LIBTORCH', folder: process.env['LIBTORCH'] ?? null },
-    { place: `torch of ${python}`, folder: await torchOfPython(python) },
-    {
-      place: '.libtorch',
-      folder: [own, join(own, 'torch'), join(own, 'libtorch')].find((at) => existsSync(join(at, 'lib'))) ?? null,
-    },
-  ]
-}
-
-async function torchOfPython(python: string): Promise<string | null> {
-  try {
-    const find =
-      'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")'
-    const { stdout } = await execute(python, ['-c', find], { timeout: 20_000 })
-    return stdout.trim() === '' ? null : stdout.trim()
-  } catch {
-    return null
-  }
-}
-
-/** `build-version` of the archive, `version.py` of the Python package. */
-async function libtorchVersion(folder: string): Promise<string | null> {
-  for (const [file, pattern] of [
-    ['build-version', /^(\S+)/],
-    ['version.py', /__version__ = ['"]([^'"]+)/],
-  ] as const) {
-    const text = await readFile(join(folder, file), 'utf8').catch(() => '')
-    const version = pattern.exec(text)?.[1]
-    if (version !== undefined) return version
-  }
-  return null
 }
 
 async function toolCheck(name: string, args: readonly string[], remedy: string): Promise<Check> {

@@ -206,10 +206,9 @@ async function readPickles(spec: CifarSpec, directory: string, part: 'train' | '
   for (const { name, count } of files) {
     const path = join(directory, spec.pickles.folder, name)
     const batch = readPickle(await readFile(path), path)
-    const data = batch instanceof Map ? (batch.get('data') as PickledArray | undefined) : undefined
+    const data = batch instanceof Map ? (batch.get('data') as unknown) : undefined
     const labels = batch instanceof Map ? (batch.get(spec.pickles.labelKey) as unknown) : undefined
-    const [rows, width] = data?.data instanceof Uint8Array && Array.isArray(data.shape) ? data.shape : []
-    if (!data || rows !== count || width !== PIXELS || !Array.isArray(labels) || labels.length !== count) {
+    if (!isPictures(data, count) || !Array.isArray(labels) || labels.length !== count) {
       throw new DatasetError(
         `${path}: expected "data" of ${count} × ${PIXELS} uint8 and ${count} "${spec.pickles.labelKey}". ` +
           'Download the archive again, or use the binary version.',
@@ -221,6 +220,11 @@ async function readPickles(spec: CifarSpec, directory: string, part: 'train' | '
     }
   }
   return out
+}
+
+function isPictures(value: unknown, count: number): value is PickledArray {
+  if (typeof value !== 'object' || value === null || !('shape' in value) || !Array.isArray(value.shape)) return false
+  return value.shape.length === 2 && value.shape[0] === count && value.shape[1] === PIXELS
 }
 
 function allocate(files: readonly PartFile[]): Part {

@@ -98,7 +98,6 @@ export class MemoryDataset implements Dataset {
     return { id: this.#firstId + checkIndex(this, index), label: this.labels[index] as number }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous for those that read files
   async read(indices: readonly number[]): Promise<Uint8Array> {
     const size = this.height * this.width * 3
     const out = new Uint8Array(indices.length * size)

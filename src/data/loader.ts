@@ -88,7 +88,7 @@ export class Loader {
     const begin = (): void => {
       const batch = this.#load(order.subarray(next * batchSize, (next + 1) * batchSize), epoch, abort)
       // The consumer meets the failure when it comes to this batch; until then it must not count as unhandled.
-      batch.catch(() => undefined)
+      void batch.catch(() => undefined)
       underway.push(batch)
       next++
     }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { AugmentPlan, evaluationPlan, trainingPlan } from '../../../src/augment/index.ts'
 import type { AugmentationOptions, Operation, PlanOptions } from '../../../src/augment/index.ts'
-import { ConfigError, ShapeError, Tensor, torch } from '../../../src/binding/index.ts'
+import { ConfigError, ShapeError, torch } from '../../../src/binding/index.ts'
+import type { Tensor } from '../../../src/binding/index.ts'
 
 const SIDE = 8
 /** mean 0 and std 1/255 give the grey levels themselves. */

@@ -97,7 +97,7 @@ export class Loader {
         signal?.throwIfAborted()
         while (underway.length <= prefetch && next < this.batchesPerEpoch) begin()
         const batch = await (underway[0] as Promise<Batch>)
-        underway.shift()
+        void underway.shift()
         yield batch
       }
     } finally {

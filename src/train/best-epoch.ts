@@ -1,6 +1,5 @@
 /** Which epoch is the best so far, and when to give up waiting for a better one. */
 import type { Validation } from './task.ts'
-import type { EpochRecord, TrainingState } from './state.ts'
 
 export type Monitor = 'accuracy' | 'loss'
 
@@ -20,9 +19,4 @@ export function isBetter(candidate: Validation, best: Validation | null, monitor
     return (mine - its) * sign > 0
   }
   return false
-}
-
-/** Epochs that passed since the best one. */
-export function epochsSinceBest(best: TrainingState['best'], history: readonly EpochRecord[]): number {
-  return best === null ? 0 : history.length - best.epoch
 }

@@ -19,11 +19,11 @@ import {
   type Schedule,
 } from '../optim/index.ts'
 import type { Snapshot, SnapshotStore } from '../snapshot/index.ts'
+import { HistoryWriter, type EpochRecord } from '../tracking/index.ts'
 import type { Logger } from '../util/logger.ts'
-import { epochsSinceBest, isBetter, type Monitor } from './best-epoch.ts'
-import { HistoryFiles } from './history.ts'
+import { isBetter, type Monitor } from './best-epoch.ts'
 import { NonFiniteGuard } from './non-finite.ts'
-import { emptySums, parseTrainingState, type EpochRecord, type EpochSums, type TrainingState } from './state.ts'
+import { emptySums, parseTrainingState, type EpochSums, type TrainingState } from './state.ts'
 import type { Networks, StepOutput, TrainingTask, Validation } from './task.ts'
 
 export interface LoopOptions {
@@ -79,7 +79,6 @@ export interface LoopResult {
   /** the newest snapshot, and the one of the best epoch */
   readonly last: string
   readonly best: string
-  readonly historyFile: string
 }
 
 /**
@@ -132,7 +131,6 @@ class TrainingRun {
       sums: emptySums,
       finished: false,
       best: null,
-      history: [],
       network: parts.network,
     }
   }
@@ -144,22 +142,22 @@ class TrainingRun {
   async run(): Promise<LoopResult> {
     const { signal, task, logs } = this.#parts
     if (this.#parts.resumeFrom !== null) await this.#restore(this.#parts.resumeFrom)
-    const files = await HistoryFiles.open(logs, task.name)
+    using history = await HistoryWriter.open({ directory: logs, phase: task.name, resumeAfterEpoch: this.#state.epoch })
     while (!this.#state.finished) {
       await this.#trainEpoch()
+      const started = performance.now()
       const validation = signal.aborted ? null : await this.#validate()
       if (validation === null) {
         await this.#save(false)
-        return this.#result('interrupted', files)
+        return this.#result('interrupted')
       }
-      const record = this.#closeEpoch(validation)
-      await files.write(this.#state.history)
+      const record = this.#closeEpoch(validation, (performance.now() - started) / 1000)
+      history.append(record)
       this.#parts.onEpochEnd?.(record)
       const isBest = task.validate === null || this.#state.best?.epoch === record.epoch
       if (isBest || this.#state.finished || record.epoch % this.#options.snapshotEvery === 0) await this.#save(isBest)
     }
-    await files.write(this.#state.history)
-    return this.#result('finished', files)
+    return this.#result('finished')
   }
 
   /** Trains to the end of the epoch or of the budget, or until it is interrupted. */
@@ -240,38 +238,37 @@ class TrainingRun {
     }
   }
 
-  #closeEpoch(validation: Validation): EpochRecord {
+  #closeEpoch(validation: Validation, validationSeconds: number): EpochRecord {
     const { task } = this.#parts
-    const { sums, step, epoch, history } = this.#state
+    const { sums, step } = this.#state
+    const epoch = this.#state.epoch + 1
+    const samples = Math.max(1, sums.samples)
     const record: EpochRecord = {
       phase: task.name,
-      epoch: epoch + 1,
+      epoch,
       step,
-      seconds: round(sums.seconds, 3),
+      seconds: Number((sums.seconds + validationSeconds).toFixed(3)),
       lr: learningRateAt(this.#schedule, Math.max(0, step - 1)),
-      train_loss: sums.loss / Math.max(1, sums.samples),
-      train_accuracy: sums.correct === null ? null : sums.correct / Math.max(1, sums.samples),
+      train_loss: sums.loss / samples,
+      train_accuracy: sums.correct === null ? null : sums.correct / samples,
       val_loss: validation.loss,
       val_accuracy: validation.accuracy,
-      images_per_second: round(sums.samples / Math.max(1e-9, sums.seconds), 1),
+      images_per_second: Number((sums.samples / Math.max(1e-9, sums.seconds)).toFixed(1)),
     }
-    const best = isBetter(validation, this.#state.best, this.#options.monitor)
-      ? { epoch: record.epoch, ...validation }
-      : this.#state.best
-    const withRecord = [...history, record]
+    const best = isBetter(validation, this.#state.best, this.#options.monitor) ? { epoch, ...validation } : this.#state.best
+    const waited = epoch - (best?.epoch ?? epoch)
     const { patience } = this.#options
-    const outOfPatience = task.validate !== null && patience !== null && epochsSinceBest(best, withRecord) >= patience
+    const outOfPatience = task.validate !== null && patience !== null && waited >= patience
     if (outOfPatience && !this.#isBudgetSpent())
       this.#parts.logger.info(
-        `${task.name}: stopped early after epoch ${record.epoch}, no improvement in ${patience} epochs; best was epoch ${best?.epoch}`,
+        `${task.name}: stopped early after epoch ${epoch}: no improvement in ${patience} epochs; the best was epoch ${best?.epoch}`,
       )
     this.#state = {
       ...this.#state,
-      epoch: epoch + 1,
+      epoch,
       stepInEpoch: 0,
       sums: emptySums,
       best,
-      history: withRecord,
       finished: this.#isBudgetSpent() || outOfPatience,
     }
     return record
@@ -315,10 +312,10 @@ class TrainingRun {
     return this.#parts.store.pointer('last')
   }
 
-  async #result(outcome: LoopResult['outcome'], files: HistoryFiles): Promise<LoopResult> {
+  async #result(outcome: LoopResult['outcome']): Promise<LoopResult> {
     const { store } = this.#parts
     const last = (await store.pointer('last')) ?? store.folder
-    return { outcome, state: this.#state, last, best: (await store.pointer('best')) ?? last, historyFile: files.csvPath }
+    return { outcome, state: this.#state, last, best: (await store.pointer('best')) ?? last }
   }
 }
 
@@ -329,8 +326,4 @@ function addToSums(sums: EpochSums, loss: number, size: number, output: StepOutp
     samples: sums.samples + size,
     correct: output.correct === null ? sums.correct : (sums.correct ?? 0) + output.correct,
   }
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits))
 }

@@ -2,34 +2,6 @@
 import { z } from 'zod'
 import { SnapshotError } from '../util/errors.ts'
 
-/** One row of the history. Field names are those of the CSV. */
-export interface EpochRecord {
-  readonly phase: string
-  /** counted from 1 */
-  readonly epoch: number
-  readonly step: number
-  readonly seconds: number
-  readonly lr: number
-  readonly train_loss: number
-  readonly train_accuracy: number | null
-  readonly val_loss: number | null
-  readonly val_accuracy: number | null
-  readonly images_per_second: number
-}
-
-export const historyColumns: readonly (keyof EpochRecord)[] = [
-  'phase',
-  'epoch',
-  'step',
-  'seconds',
-  'lr',
-  'train_loss',
-  'train_accuracy',
-  'val_loss',
-  'val_accuracy',
-  'images_per_second',
-]
-
 /** Running sums of the epoch that is not over yet. */
 export interface EpochSums {
   readonly loss: number
@@ -51,7 +23,6 @@ export interface TrainingState {
   readonly sums: EpochSums
   readonly finished: boolean
   readonly best: { readonly epoch: number; readonly accuracy: number | null; readonly loss: number | null } | null
-  readonly history: readonly EpochRecord[]
   /** what the weights belong to; written and read by the phase */
   readonly network: unknown
 }
@@ -69,20 +40,6 @@ const schema: z.ZodType<TrainingState> = z.object({
   sums: z.object({ loss: z.number(), samples: count, correct: count.nullable(), seconds: z.number() }),
   finished: z.boolean(),
   best: z.object({ epoch: count, accuracy: measured, loss: measured }).nullable(),
-  history: z.array(
-    z.object({
-      phase: z.string(),
-      epoch: count,
-      step: count,
-      seconds: z.number(),
-      lr: z.number(),
-      train_loss: z.number(),
-      train_accuracy: measured,
-      val_loss: measured,
-      val_accuracy: measured,
-      images_per_second: z.number(),
-    }),
-  ),
   network: z.unknown(),
 })
 

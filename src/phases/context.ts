@@ -16,6 +16,16 @@ export const phaseNames: readonly PhaseName[] = ['train', 'supcon', 'arcface', '
 /** The phases that change weights and leave snapshots. */
 export const trainingPhaseNames: readonly PhaseName[] = ['train', 'supcon', 'arcface', 'distill']
 
+/** Whose best snapshot a phase starts from (distill: learns from), nearest first. */
+export const predecessors: Readonly<Record<PhaseName, readonly PhaseName[]>> = {
+  train: [],
+  supcon: [],
+  arcface: ['supcon'],
+  distill: ['arcface'],
+  evaluate: ['distill', 'arcface', 'train'],
+  export: ['distill', 'arcface', 'train'],
+}
+
 /** Where one run keeps its files. */
 export interface RunPaths {
   readonly name: string
@@ -59,6 +69,14 @@ export interface PlanRequest {
   readonly seed: number
 }
 
+export interface PhaseDefaults {
+  readonly backbone: BackboneOptions
+  readonly imageSize: number
+  readonly precision: Precision
+  /** a new random order each epoch, or the data set's own */
+  readonly shuffleTrain: boolean
+}
+
 export interface PhaseContext {
   readonly run: RunPaths
   /** a run of the same name in which a predecessor's snapshot is looked for when `run` has none */
@@ -72,7 +90,7 @@ export interface PhaseContext {
   /** continue from the phase's `last` snapshot; a phase that had finished is not run again */
   readonly resume: boolean
   /** what a phase uses when its own option is null */
-  readonly defaults: { readonly backbone: BackboneOptions; readonly imageSize: number; readonly precision: Precision }
+  readonly defaults: PhaseDefaults
   readonly createBackbone: (request: BackboneRequest) => Promise<Model>
   readonly trainingPlan: (request: PlanRequest) => AugmentPlan
 }

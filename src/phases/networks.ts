@@ -1,0 +1,128 @@
+/** Backbone and head as a pair: described in state.json, built from the description, filled from a snapshot. */
+import { z } from 'zod'
+import { torch, type NativeModule, type Tensor } from '../binding/index.ts'
+import { backboneOptionsSchema, createHead, type BackboneOptions, type HeadOptions } from '../models/index.ts'
+import type { Snapshot } from '../snapshot/index.ts'
+import { parseTrainingState, type Networks } from '../train/index.ts'
+import { SnapshotError } from '../util/errors.ts'
+import type { PhaseContext } from './context.ts'
+
+export type HeadSpec =
+  | { readonly kind: 'projection'; readonly hiddenFeatures: number | null; readonly outFeatures: number }
+  | { readonly kind: 'cosine' }
+  | { readonly kind: 'linear' }
+
+/** Everything needed to use the weights of a snapshot again. */
+export interface NetworkSpec {
+  readonly backbone: BackboneOptions
+  readonly imageSize: number
+  readonly resizeTo: number
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+  readonly classNames: readonly string[]
+  readonly head: HeadSpec
+  /** multiplies the head's outputs to logits: the cosine head's s, 1 for a linear head */
+  readonly logitScale: number
+}
+
+const channels = z.array(z.number()).length(3)
+
+const specSchema: z.ZodType<NetworkSpec> = z.object({
+  backbone: backboneOptionsSchema,
+  imageSize: z.number().int().positive(),
+  resizeTo: z.number().int().positive(),
+  mean: channels,
+  std: channels,
+  classNames: z.array(z.string()),
+  head: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('projection'),
+      hiddenFeatures: z.number().int().positive().nullable(),
+      outFeatures: z.number().int().positive(),
+    }),
+    z.object({ kind: z.literal('cosine') }),
+    z.object({ kind: z.literal('linear') }),
+  ]),
+  logitScale: z.number().positive(),
+})
+
+/** @throws {SnapshotError} when the snapshot was not written by a training phase */
+export function specOf(snapshot: Snapshot): NetworkSpec {
+  const { network } = parseTrainingState(snapshot.state, snapshot.path)
+  const parsed = specSchema.safeParse(network)
+  if (parsed.success) return parsed.data
+  throw new SnapshotError(`${snapshot.path}/state.json: expected the description of its network, got something else.`)
+}
+
+export interface NetworkPair extends Networks {
+  readonly numFeatures: number
+  readonly parameterCount: number
+  dispose(): void
+}
+
+/** Fresh networks of `spec`, drawn from the run's seed. */
+export async function buildNetworks(
+  spec: NetworkSpec,
+  context: Pick<PhaseContext, 'createBackbone' | 'device' | 'seed'>,
+): Promise<NetworkPair> {
+  const { device, seed } = context
+  const model = await context.createBackbone({ backbone: spec.backbone, imageSize: spec.imageSize, device, seed })
+  torch.manualSeed(seed + 1)
+  const head = await createHead(headOptions(spec, model.numFeatures))
+  await head.native.to(device)
+  return {
+    backbone: model.native,
+    head: head.native,
+    numFeatures: model.numFeatures,
+    parameterCount: model.parameterCount + head.native.info.parameterCount,
+    dispose() {
+      model.dispose()
+      head.native.dispose()
+    },
+  }
+}
+
+function headOptions(spec: NetworkSpec, inFeatures: number): HeadOptions {
+  if (spec.head.kind !== 'projection') return { kind: spec.head.kind, inFeatures, numClasses: spec.classNames.length }
+  const { outFeatures, hiddenFeatures } = spec.head
+  return { kind: 'projection', inFeatures, outFeatures, hiddenFeatures: hiddenFeatures ?? inFeatures }
+}
+
+/** The averaged part where the snapshot has one and it is wanted, else the live one. */
+export async function loadPart(snapshot: Snapshot, part: 'backbone' | 'head', useEma: boolean): Promise<Map<string, Tensor>> {
+  const averaged = `ema_${part}`
+  return snapshot.load(useEma && snapshot.parts.includes(averaged) ? averaged : part)
+}
+
+/** The networks of a snapshot, in evaluation mode and without gradients. */
+export async function loadNetworks(
+  snapshot: Snapshot,
+  useEma: boolean,
+  context: Pick<PhaseContext, 'createBackbone' | 'device' | 'seed'>,
+): Promise<{ spec: NetworkSpec; pair: NetworkPair }> {
+  const spec = specOf(snapshot)
+  const pair = await buildNetworks({ ...spec, backbone: withoutPretrained(spec.backbone) }, context)
+  await torch.scope(async () => {
+    await pair.backbone.loadStateDict(await loadPart(snapshot, 'backbone', useEma))
+    await pair.head.loadStateDict(await loadPart(snapshot, 'head', useEma))
+  })
+  for (const module of [pair.backbone, pair.head]) freeze(module)
+  return { spec, pair }
+}
+
+export function freeze(module: NativeModule): void {
+  module.setRequiresGrad(false)
+  module.train(false)
+}
+
+/** The same network with its weights about to be replaced: published ones need not be fetched. */
+export function withoutPretrained(backbone: BackboneOptions): BackboneOptions {
+  return { ...backbone, pretrained: false }
+}
+
+/** Whether weights of one fit the other, as far as the options tell. */
+export function isSameArchitecture(a: BackboneOptions, b: BackboneOptions): boolean {
+  const text = (options: BackboneOptions): string =>
+    JSON.stringify(Object.entries(withoutPretrained(options)).sort(([x], [y]) => (x < y ? -1 : 1)))
+  return text(a) === text(b)
+}

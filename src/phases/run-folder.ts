@@ -1,0 +1,99 @@
+/**
+ * Which folders a run writes into. A second run of the same name gets `-2`, `-3`, …; a folder is claimed by making it, which
+ * succeeds for one process only.
+ */
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { ConfigError } from '../util/errors.ts'
+import { systemCode, writeError } from '../util/files.ts'
+import { didYouMean } from '../util/suggest.ts'
+import { predecessors, trainingPhaseNames, type PhaseName, type RunPaths } from './context.ts'
+
+/** The folders of a run, whether they exist or not. */
+export function runPaths(root: string, name: string): RunPaths {
+  return {
+    name,
+    root,
+    snapshots: join(root, 'snapshots', name),
+    logs: join(root, 'logs', name),
+    evalResults: join(root, 'eval_results', name),
+  }
+}
+
+/** The run called `name`, `name-2`, `name-3` … with the highest number, or null. */
+export function newestRun(root: string, name: string): RunPaths | null {
+  const numbers = runNames(root)
+    .map((folder) => numberOf(folder, name))
+    .filter((number) => number > 0)
+  return numbers.length === 0 ? null : runPaths(root, numbered(name, Math.max(...numbers)))
+}
+
+export interface RunChoice {
+  readonly run: RunPaths
+  /** where predecessors' snapshots are looked for when `run` has none */
+  readonly parentRun: RunPaths | null
+}
+
+/**
+ * The run to work in.
+ *
+ * With `resume` the newest run of that name. Otherwise a new one, unless the phases only continue the newest one: evaluation and
+ * export of what it trained, or training phases that it has not had yet. A phase that it did have is not overwritten: it goes into
+ * a new run, which takes the predecessor's snapshot from the earlier one.
+ *
+ * @throws {ConfigError} when there is nothing to resume, {SnapshotError} when the folders cannot be made
+ */
+export function chooseRun(
+  root: string,
+  name: string,
+  options: { readonly phases: readonly PhaseName[]; readonly resume: boolean },
+): RunChoice {
+  const newest = newestRun(root, name)
+  if (options.resume) {
+    if (newest === null)
+      throw new ConfigError(
+        `resume: expected a run called "${name}" below ${join(root, 'snapshots')}, found none.` +
+          `${didYouMean(name, runNames(root))} Run without --resume to start one.`,
+      )
+    return { run: newest, parentRun: null }
+  }
+  const had = (phase: PhaseName): boolean => newest !== null && existsSync(join(newest.snapshots, phase))
+  const first = options.phases[0]
+  const continues = newest !== null && first !== undefined && predecessors[first].some(had)
+  const repeats = options.phases.some((phase) => trainingPhaseNames.includes(phase) && had(phase))
+  if (continues && !repeats) return { run: newest, parentRun: null }
+  return { run: claimRun(root, name), parentRun: continues ? newest : null }
+}
+
+function claimRun(root: string, name: string): RunPaths {
+  for (let number = 1; ; number++) {
+    const paths = runPaths(root, numbered(name, number))
+    if ([paths.snapshots, paths.logs, paths.evalResults].some((folder) => existsSync(folder))) continue
+    try {
+      mkdirSync(join(root, 'snapshots'), { recursive: true })
+      mkdirSync(paths.snapshots)
+      mkdirSync(paths.logs, { recursive: true })
+      return paths
+    } catch (error) {
+      // Another process took the number between the look and the mkdir: take the next one.
+      if (systemCode(error) !== 'EEXIST') throw writeError(error, paths.snapshots)
+    }
+  }
+}
+
+function runNames(root: string): string[] {
+  const folder = join(root, 'snapshots')
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+}
+
+function numbered(name: string, number: number): string {
+  return number === 1 ? name : `${name}-${number}`
+}
+
+/** 1 for the name itself, n for `name-n` with n ≥ 2, else 0. */
+function numberOf(folder: string, name: string): number {
+  if (folder === name) return 1
+  const digits = folder.startsWith(`${name}-`) ? folder.slice(name.length + 1) : ''
+  return /^[1-9]\d{0,8}$/.test(digits) && digits !== '1' ? Number(digits) : 0
+}

@@ -12,7 +12,7 @@ import type { ExportPreprocessing } from './metadata.ts'
 import { OPSET } from './onnx-model.ts'
 import type { OnnxModel } from './onnx-model.ts'
 import { serializeModel } from './onnx-writer.ts'
-import { compareAnswers, nativeAnswers, onnxAnswers } from './parity.ts'
+import { compareAnswers, deviceOf, nativeAnswers, onnxAnswers } from './parity.ts'
 
 export interface ExportOptions {
   readonly classifier: NativeModule
@@ -84,7 +84,7 @@ export async function traceToOnnx(
   const { classifier, imageSize } = options
   return torch.noGrad(() =>
     torch.scope(async () => {
-      const example = torch.zeros([2, imageSize, imageSize, 3], { dtype: 'uint8' })
+      const example = torch.zeros([2, imageSize, imageSize, 3], { dtype: 'uint8', device: deviceOf(classifier) })
       const { graph, parameters } = await traceModule(classifier, example)
       const names = { model: classifier.name, inputs: ['image'], outputs: ['logits', 'probabilities', 'features'] }
       const about = { producerVersion: packageVersion(), metadata: exportMetadata(options) }
@@ -94,7 +94,8 @@ export async function traceToOnnx(
 }
 
 export function checkProbes(probes: readonly Uint8Array[], imageSize: number): void {
-  if (probes.length === 0) throw new ShapeError('export: expected at least one real image to compare the models on, but got none')
+  if (probes.length === 0)
+    throw new ShapeError('export: expected at least one real image to compare the models on, but got none')
   const wanted = imageSize * imageSize * 3
   probes.forEach((probe, i) => {
     if (probe.length !== wanted) {
@@ -107,6 +108,8 @@ export function checkProbes(probes: readonly Uint8Array[], imageSize: number): v
 
 export function checkClasses(classNames: readonly string[], classes: number): void {
   if (classNames.length !== classes) {
-    throw new ShapeError(`export: expected a name for each of the model's ${classes} classes, but got ${classNames.length}`)
+    throw new ShapeError(
+      `export: expected a name for each of the model's ${classes} classes, but got ${classNames.length}`,
+    )
   }
 }

@@ -44,12 +44,18 @@ async function collect(
   return { logits, classes: logits.length / images.length }
 }
 
+/** Where a network's weights are. */
+export function deviceOf(network: NativeModule): string {
+  return torch.scope(() => network.stateDict().values().next().value?.device ?? 'cpu')
+}
+
 /** The native classifier's logits; images are S × S × 3 bytes. */
 export function nativeAnswers(classifier: NativeModule, images: readonly Uint8Array[], size: number): Promise<Answers> {
+  const device = deviceOf(classifier)
   return collect(images, (pixels, count) =>
     torch.noGrad(() =>
       torch.scope(async () => {
-        const batch = torch.tensor(pixels, { shape: [count, size, size, 3], dtype: 'uint8' })
+        const batch = torch.tensor(pixels, { shape: [count, size, size, 3], dtype: 'uint8', device })
         const { logits } = await classifier.classify(batch)
         return logits.data() as Float32Array
       }),

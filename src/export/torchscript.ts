@@ -8,7 +8,7 @@ import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
 import { exportMetadata } from './metadata.ts'
 import { checkClasses, checkProbes } from './onnx.ts'
 import type { ExportOptions } from './onnx.ts'
-import { nativeAnswers } from './parity.ts'
+import { deviceOf, nativeAnswers } from './parity.ts'
 
 export interface TorchScriptReport {
   readonly path: string
@@ -22,7 +22,10 @@ export interface TorchScriptReport {
  * @throws {SnapshotError} when the model cannot be traced or the file cannot be written; an earlier file is untouched then
  */
 export async function exportTorchScript(
-  options: Pick<ExportOptions, 'classifier' | 'imageSize' | 'classNames' | 'preprocessing' | 'path' | 'probes' | 'metadata'>,
+  options: Pick<
+    ExportOptions,
+    'classifier' | 'imageSize' | 'classNames' | 'preprocessing' | 'path' | 'probes' | 'metadata'
+  >,
 ): Promise<TorchScriptReport> {
   const { classifier, imageSize, path } = options
   checkProbes(options.probes, imageSize)
@@ -36,7 +39,8 @@ export async function exportTorchScript(
     await torch.noGrad(() =>
       torch.scope(async () => {
         const pixels = Buffer.from(options.probes[0] as Uint8Array)
-        const example = torch.tensor(pixels, { shape: [1, imageSize, imageSize, 3], dtype: 'uint8' })
+        const device = deviceOf(classifier)
+        const example = torch.tensor(pixels, { shape: [1, imageSize, imageSize, 3], dtype: 'uint8', device })
         await saveTorchScript(classifier, example, temporary, exportMetadata(options))
       }),
     )

@@ -38,6 +38,8 @@ export async function openSession(
     })
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new SnapshotError(`${options.label}: ONNX Runtime cannot load it: ${reason}. Export the model again.`, { cause })
+    throw new SnapshotError(`${options.label}: ONNX Runtime cannot load it: ${reason}. Export the model again.`, {
+      cause,
+    })
   }
 }

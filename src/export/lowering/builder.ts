@@ -88,7 +88,11 @@ export class GraphBuilder {
   /** int64 [n]: a shape whose negative entries are multiples of the batch. */
   shape(shape: SymbolicShape): string {
     if (shape.every((size) => size >= 0)) return this.ints(shape)
-    return this.add('Concat', shape.map((size) => (size < 0 ? this.batch(-size) : this.ints([size]))), { axis: int(0) })
+    return this.add(
+      'Concat',
+      shape.map((size) => (size < 0 ? this.batch(-size) : this.ints([size]))),
+      { axis: int(0) },
+    )
   }
 
   reshape(value: string, shape: SymbolicShape): string {

@@ -8,7 +8,9 @@ import type { Lowering } from './table.ts'
 /** A tensor or number argument as an ONNX value of the result's type. */
 function operand(call: Call, b: GraphBuilder, name: string): string {
   const dtype = call.outputDType
-  return call.isTensor(name) ? b.castFrom(call.tensor(name), call.type(name), dtype) : b.scalar(call.number(name), dtype)
+  return call.isTensor(name)
+    ? b.castFrom(call.tensor(name), call.type(name), dtype)
+    : b.scalar(call.number(name), dtype)
 }
 
 /** other · alpha, the second operand of add and sub. */

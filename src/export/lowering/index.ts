@@ -44,7 +44,13 @@ export function lowerToOnnx(
   for (const node of graph.nodes) lowerNode(node, values, builder)
   graph.outputs.forEach((value, i) => {
     const output = names.outputs[i] as string
-    builder.nodes.push({ name: output, opType: 'Identity', inputs: [values.name(value)], outputs: [output], attributes: {} })
+    builder.nodes.push({
+      name: output,
+      opType: 'Identity',
+      inputs: [values.name(value)],
+      outputs: [output],
+      attributes: {},
+    })
   })
   const describe = (value: number, name: string): OnnxValue => onnxValue(name, graph.types[value])
   return {

@@ -5,7 +5,7 @@
 import type { z } from 'zod'
 import type { AugmentationOptions, AugmentPlan } from '../augment/index.ts'
 import type { DatasetSplits } from '../data/index.ts'
-import type { BackboneOptions, Model } from '../models/index.ts'
+import type { BackboneOptions, BackboneRequest, Model } from '../models/index.ts'
 import type { Logger } from '../util/logger.ts'
 
 export type PhaseName = 'train' | 'supcon' | 'arcface' | 'distill' | 'evaluate' | 'export'
@@ -50,14 +50,6 @@ export const silentProgress: ProgressReporter = { start() {}, update() {}, stop(
 
 export type Precision = 'float32' | 'bfloat16'
 
-/** What a phase asks for when it needs a network: the pooled features of a backbone, without a classifier. */
-export interface BackboneRequest {
-  readonly backbone: BackboneOptions
-  readonly imageSize: number
-  readonly device: string
-  readonly seed: number
-}
-
 /** What a phase asks for when it needs the augmentation of its training batches. */
 export interface PlanRequest {
   readonly augmentations: AugmentationOptions
@@ -91,6 +83,7 @@ export interface PhaseContext {
   readonly resume: boolean
   /** what a phase uses when its own option is null */
   readonly defaults: PhaseDefaults
+  /** the pooled features of a backbone, without a classifier */
   readonly createBackbone: (request: BackboneRequest) => Promise<Model>
   readonly trainingPlan: (request: PlanRequest) => AugmentPlan
 }

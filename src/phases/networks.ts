@@ -67,17 +67,15 @@ export async function buildNetworks(
 ): Promise<NetworkPair> {
   const { device, seed } = context
   const model = await context.createBackbone({ backbone: spec.backbone, imageSize: spec.imageSize, device, seed })
-  torch.manualSeed(seed + 1)
-  const head = await createHead(headOptions(spec, model.numFeatures))
-  await head.native.to(device)
+  const head = await createHead({ ...headOptions(spec, model.numFeatures), device, seed: seed + 1 })
   return {
     backbone: model.native,
     head: head.native,
     numFeatures: model.numFeatures,
-    parameterCount: model.parameterCount + head.native.info.parameterCount,
+    parameterCount: model.parameterCount + head.parameterCount,
     dispose() {
       model.dispose()
-      head.native.dispose()
+      head.dispose()
     },
   }
 }

@@ -1,0 +1,33 @@
+/** Phase arcface: metric tuning with an additive angular margin (Deng et al. 2019, arXiv 1801.07698). */
+import { arcfaceLoss } from '../losses/index.ts'
+import { classificationTask } from './classification-task.ts'
+import type { Phase } from './context.ts'
+import { arcfaceOptionsSchema, type ArcFaceOptions } from './options/arcface.ts'
+import { runTrainingPhase } from './training-phase.ts'
+
+export const arcfacePhase: Phase<ArcFaceOptions> = {
+  name: 'arcface',
+  summary: 'tunes the backbone with a cosine head and an angular margin between classes',
+  optionsSchema: arcfaceOptionsSchema,
+  run(options, context) {
+    return runTrainingPhase(
+      {
+        name: 'arcface',
+        head: { kind: 'cosine' },
+        logitScale: options.scale,
+        views: 1,
+        task(parts) {
+          if (options.backboneLrScale === 0) parts.pair.backbone.setRequiresGrad(false)
+          return classificationTask('arcface', parts, {
+            scale: options.scale,
+            backboneLrScale: options.backboneLrScale,
+            // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous for losses with a teacher
+            loss: async (outputs, { labels }) => ({ loss: arcfaceLoss(outputs, labels, options), parts: {} }),
+          })
+        },
+      },
+      options,
+      context,
+    )
+  },
+}

@@ -1,0 +1,46 @@
+/** Phase distill: the student learns the teacher's soft scores (Hinton et al. 2015, arXiv 1503.02531) and the labels. */
+import { torch } from '../binding/index.ts'
+import { arcfaceLoss, cosineLogits, crossEntropyLoss, kdLoss } from '../losses/index.ts'
+import { classificationTask } from './classification-task.ts'
+import type { Phase } from './context.ts'
+import { distillOptionsSchema, type DistillOptions } from './options/distill.ts'
+import { openTeacher, type Teacher } from './teacher.ts'
+import { runTrainingPhase } from './training-phase.ts'
+
+export const distillPhase: Phase<DistillOptions> = {
+  name: 'distill',
+  summary: 'trains a student on the soft scores of the averaged arcface model and on the labels',
+  optionsSchema: distillOptionsSchema,
+  run(options, context) {
+    let teacher: Teacher | null = null
+    return runTrainingPhase(
+      {
+        name: 'distill',
+        head: { kind: 'cosine' },
+        logitScale: options.scale,
+        views: 1,
+        async task(parts) {
+          const opened = await openTeacher(options, parts.spec, context)
+          teacher = opened
+          return classificationTask('distill', parts, {
+            scale: options.scale,
+            async loss(outputs, { images, labels }) {
+              const { ops } = torch
+              const student = cosineLogits(outputs, options.scale)
+              const soft = kdLoss(student, await opened.logits(images), options)
+              const hard =
+                options.hardLoss === 'arcface'
+                  ? arcfaceLoss(outputs, labels, options)
+                  : crossEntropyLoss(student, labels, options)
+              const loss = ops.add(ops.mul(soft, options.alpha), ops.mul(hard, 1 - options.alpha))
+              return { loss, parts: { kd: soft.detach().item(), labels: hard.detach().item() } }
+            },
+          })
+        },
+        dispose: () => teacher?.dispose(),
+      },
+      options,
+      context,
+    )
+  },
+}

@@ -1,0 +1,71 @@
+/** Phase evaluate: scores of the test part, every metric and artefact computed from them. */
+import { evaluationPlan } from '../augment/index.ts'
+import { torch } from '../binding/index.ts'
+import { Loader, sequentialSampler } from '../data/index.ts'
+import { collectScores, evaluateScores, writeEvaluation } from '../evaluation/index.ts'
+import { readHistory } from '../tracking/index.ts'
+import { forwardNetworks } from '../train/index.ts'
+import { ConfigError, DatasetError } from '../util/errors.ts'
+import { findUnavailable } from '../util/unavailable.ts'
+import type { Phase } from './context.ts'
+import { evaluateOptionsSchema, unavailableEvaluate, type EvaluatePhaseOptions } from './options/evaluate.ts'
+import { openTrainedModel } from './trained-model.ts'
+
+export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
+  name: 'evaluate',
+  summary: 'measures the trained classifier on held-out images',
+  optionsSchema: evaluateOptionsSchema,
+  async run(options, context) {
+    const started = performance.now()
+    for (const { key, what } of findUnavailable(options, unavailableEvaluate))
+      throw new ConfigError(`evaluate.${key} is not available yet (${what}). Remove the key to run without it.`)
+    const dataset = context.data[options.split]
+    if (dataset === null || dataset.length === 0)
+      throw new DatasetError(`evaluate: expected images in the ${options.split} part, it has none. Choose another evaluate.split.`)
+    const { snapshot, spec, pair } = await openTrainedModel('evaluate', options, context)
+    const { signal, progress } = context
+    try {
+      const plan = evaluationPlan({
+        imageSize: spec.imageSize,
+        inputHeight: dataset.height,
+        inputWidth: dataset.width,
+        mean: spec.mean,
+        std: spec.std,
+      })
+      const batchSize = Math.min(options.batchSize, dataset.length)
+      const loader = new Loader({ dataset, sampler: sequentialSampler(dataset), plan, batchSize, device: context.device })
+      progress.start('evaluate', loader.batchesPerEpoch)
+      const scores = await torch
+        .noGrad(() =>
+          collectScores({
+            loader,
+            dataset,
+            signal,
+            forward: (images) =>
+              torch.scope(async () => {
+                const { outputs } = await forwardNetworks(pair, images, 'float32')
+                return torch.ops.mul(outputs, spec.logitScale)
+              }),
+            onBatch: (done) => progress.update(done),
+          }),
+        )
+        .finally(() => progress.stop())
+      const metrics = await evaluateScores(scores, options)
+      const files = await writeEvaluation(context.run.evalResults, scores, metrics, await readHistory(context.run.logs))
+      context.logger.info(
+        `evaluate: top-1 ${(metrics.top1 * 100).toFixed(2)} % of ${metrics.samples} ${options.split} images, ` +
+          `calibration error ${metrics.ece.toFixed(4)}, from ${snapshot.path}`,
+      )
+      return {
+        phase: 'evaluate',
+        outcome: 'finished',
+        snapshot: snapshot.path,
+        files,
+        metrics,
+        seconds: (performance.now() - started) / 1000,
+      }
+    } finally {
+      pair.dispose()
+    }
+  },
+}

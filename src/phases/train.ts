@@ -1,0 +1,35 @@
+/** Phase train: plain supervised training, from a configuration with flat keys or a `train` section. */
+import { arcfaceLoss, crossEntropyLoss } from '../losses/index.ts'
+import { classificationTask } from './classification-task.ts'
+import type { Phase } from './context.ts'
+import { trainOptionsSchema, type TrainOptions } from './options/train.ts'
+import { runTrainingPhase } from './training-phase.ts'
+
+export const trainPhase: Phase<TrainOptions> = {
+  name: 'train',
+  summary: 'trains a classifier on the labels',
+  optionsSchema: trainOptionsSchema,
+  run(options, context) {
+    const cosine = options.lossFunction === 'arcface'
+    const scale = cosine ? options.scale : 1
+    return runTrainingPhase(
+      {
+        name: 'train',
+        head: { kind: cosine ? 'cosine' : 'linear' },
+        logitScale: scale,
+        views: 1,
+        task: (parts) =>
+          classificationTask('train', parts, {
+            scale,
+            // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous for losses with a teacher
+            loss: async (outputs, { labels }) => ({
+              loss: cosine ? arcfaceLoss(outputs, labels, options) : crossEntropyLoss(outputs, labels, options),
+              parts: {},
+            }),
+          }),
+      },
+      options,
+      context,
+    )
+  },
+}

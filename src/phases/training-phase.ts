@@ -1,0 +1,259 @@
+/**
+ * What all training phases have in common: networks, averaged networks, starting weights, loader, snapshots, and the call of the
+ * one loop. A phase adds its recipe.
+ */
+import { join } from 'node:path'
+import { torch } from '../binding/index.ts'
+import { evaluationPlan } from '../augment/index.ts'
+import { Loader, randomSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
+import { findSnapshot, readSnapshot, SnapshotStore, type Snapshot } from '../snapshot/index.ts'
+import { parseTrainingState, runTraining, type LoopResult, type TrainingState, type TrainingTask } from '../train/index.ts'
+import { ConfigError, SnapshotError } from '../util/errors.ts'
+import type { PhaseContext, PhaseName, PhaseResult, Precision } from './context.ts'
+import { resizeToFor } from './image-geometry.ts'
+import { startingSnapshot } from './lineage.ts'
+import { buildNetworks, isSameArchitecture, loadPart, specOf, withoutPretrained } from './networks.ts'
+import type { HeadSpec, NetworkPair, NetworkSpec } from './networks.ts'
+import type { TrainingOptions } from './options/training.ts'
+
+export interface TaskParts {
+  readonly spec: NetworkSpec
+  readonly pair: NetworkPair
+  readonly precision: Precision
+  /** every validation sample once; null when there is none or it is not wanted */
+  readonly validation: Loader | null
+}
+
+export interface Recipe {
+  readonly name: PhaseName
+  readonly head: HeadSpec
+  readonly logitScale: number
+  /** augmented versions of each image in a batch */
+  readonly views: number
+  /** default: every sample once, in a new random order each epoch */
+  readonly sampler?: (dataset: Dataset, batchSize: number, seed: number) => Sampler
+  task(parts: TaskParts): TrainingTask | Promise<TrainingTask>
+  /** after the loop, whatever its outcome */
+  dispose?(): void
+}
+
+export async function runTrainingPhase(recipe: Recipe, options: TrainingOptions, context: PhaseContext): Promise<PhaseResult> {
+  const started = performance.now()
+  const { name } = recipe
+  const store = await SnapshotStore.open(join(context.run.snapshots, name), { keep: options.keep, logger: context.logger })
+  const resumeFrom = context.resume ? await snapshotToResume(store) : null
+  if (resumeFrom !== null && parseTrainingState(resumeFrom.state, resumeFrom.path).finished) {
+    const state = parseTrainingState(resumeFrom.state, resumeFrom.path)
+    context.logger.info(`${name}: already finished after ${state.epoch} epochs`)
+    const best = (await findSnapshot(store.folder)) ?? resumeFrom.path
+    return { ...resultOf(name, state, best, started), outcome: 'already finished' }
+  }
+  const spec = specFor(recipe, options, context)
+  const pairs: NetworkPair[] = []
+  const build = async (network: NetworkSpec): Promise<NetworkPair> => {
+    const pair = await buildNetworks(network, context)
+    pairs.push(pair)
+    return pair
+  }
+  try {
+    const starting = resumeFrom === null ? await startingSnapshot(name, { path: options.initFrom, option: `${name}.init_from` }, context) : null
+    const adopted = starting !== null && adoptable(starting, spec, options.initFrom !== null, recipe, context) ? starting : null
+    const ownWeights = adopted === null && resumeFrom === null
+    const pair = await build(ownWeights ? spec : { ...spec, backbone: withoutPretrained(spec.backbone) })
+    if (adopted !== null) await adopt(adopted, pair, spec, recipe, context)
+    const emaPair = options.emaDecay > 0 ? await build({ ...spec, backbone: withoutPretrained(spec.backbone) }) : null
+    if (emaPair !== null) {
+      await torch.scope(async () => {
+        await emaPair.backbone.loadStateDict(pair.backbone.stateDict())
+        await emaPair.head.loadStateDict(pair.head.stateDict())
+      })
+    }
+    const precision = options.precision ?? context.defaults.precision
+    const validation = options.useValidation ? validationLoader(spec, options, context) : null
+    const task = await recipe.task({ spec, pair, precision, validation })
+    const loop = await trainWithProgress(task, { recipe, options, context, spec, store, pair, emaPair, resumeFrom })
+    return { ...resultOf(name, loop.state, loop.outcome === 'finished' ? loop.best : loop.last, started), outcome: loop.outcome }
+  } finally {
+    recipe.dispose?.()
+    for (const pair of pairs) pair.dispose()
+  }
+}
+
+interface LoopSetup {
+  readonly recipe: Recipe
+  readonly options: TrainingOptions
+  readonly context: PhaseContext
+  readonly spec: NetworkSpec
+  readonly store: SnapshotStore
+  readonly pair: NetworkPair
+  readonly emaPair: NetworkPair | null
+  readonly resumeFrom: Snapshot | null
+}
+
+async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<LoopResult> {
+  const { recipe, options, context, spec, pair, emaPair } = setup
+  const { logger, progress, signal, run } = context
+  const loader = trainingLoader(recipe, spec, options, context)
+  const length = options.steps === null ? `${options.epochs} epochs` : `${options.steps} steps`
+  logger.info(
+    `${recipe.name}: ${spec.backbone.name} with a ${spec.head.kind} head, ${pair.parameterCount} parameters, ` +
+      `${loader.dataset.length} images of ${spec.imageSize} px, ${length} of ${loader.batchSize} a step`,
+  )
+  let shown = false
+  try {
+    return await runTraining(
+      {
+        duration: options,
+        warmup: { epochs: options.warmupEpochs, steps: options.warmupSteps },
+        schedule: { kind: options.schedule, learningRate: options.lr, finalFraction: options.finalLrFraction },
+        optimizer: options,
+        gradClip: options.gradClip,
+        emaDecay: options.emaDecay,
+        monitor: options.monitor,
+        patience: options.earlyStopping ? options.earlyStoppingPatience : null,
+        snapshotEvery: options.snapshotEvery,
+        seed: context.seed,
+      },
+      {
+        task,
+        networks: pair,
+        emaNetworks: emaPair,
+        loader,
+        store: setup.store,
+        logs: run.logs,
+        logger,
+        signal,
+        resumeFrom: setup.resumeFrom,
+        network: spec,
+        onStepEnd(event) {
+          if (!shown) progress.start(recipe.name, event.totalSteps)
+          shown = true
+          const loss = Number(event.loss.toPrecision(4))
+          progress.update(event.step, { epoch: `${event.epoch}/${event.totalEpochs}`, loss, ...event.parts })
+        },
+        onEpochEnd(record) {
+          const measured = [
+            `loss ${record.train_loss.toFixed(4)}`,
+            record.train_accuracy === null ? null : `accuracy ${percent(record.train_accuracy)}`,
+            record.val_loss === null ? null : `val loss ${record.val_loss.toFixed(4)}`,
+            record.val_accuracy === null ? null : `val accuracy ${percent(record.val_accuracy)}`,
+            `${record.seconds.toFixed(1)} s`,
+          ]
+          logger.info(`${recipe.name} epoch ${record.epoch}: ${measured.filter((text) => text !== null).join(', ')}`, record)
+        },
+      },
+    )
+  } finally {
+    if (shown) progress.stop()
+  }
+}
+
+function percent(fraction: number): string {
+  return `${(fraction * 100).toFixed(2)} %`
+}
+
+async function snapshotToResume(store: SnapshotStore): Promise<Snapshot | null> {
+  const last = await store.pointer('last')
+  return last === null ? null : readSnapshot(last)
+}
+
+function specFor(recipe: Recipe, options: TrainingOptions, context: PhaseContext): NetworkSpec {
+  const { data, defaults } = context
+  const imageSize = options.imageSize ?? defaults.imageSize
+  return {
+    backbone: options.backbone ?? defaults.backbone,
+    imageSize,
+    resizeTo: resizeToFor(data, imageSize),
+    mean: data.mean,
+    std: data.std,
+    classNames: data.train.classNames,
+    head: recipe.head,
+    logitScale: recipe.logitScale,
+  }
+}
+
+/** Whether the weights can be taken over; a predecessor of another architecture is left aside with a warning. */
+function adoptable(snapshot: Snapshot, spec: NetworkSpec, explicit: boolean, recipe: Recipe, context: PhaseContext): boolean {
+  const theirs = specOf(snapshot).backbone
+  if (isSameArchitecture(theirs, spec.backbone)) return true
+  if (explicit)
+    throw new SnapshotError(
+      `${recipe.name}.init_from: expected weights of ${spec.backbone.name}, but ${snapshot.path} holds ${theirs.name} or other options of it. ` +
+        'Give both the same backbone.',
+    )
+  context.logger.warn(
+    `${recipe.name}: starts from fresh weights, because its backbone ${spec.backbone.name} differs from ${theirs.name} in ${snapshot.path}`,
+  )
+  return false
+}
+
+async function adopt(snapshot: Snapshot, pair: NetworkPair, spec: NetworkSpec, recipe: Recipe, context: PhaseContext): Promise<void> {
+  const theirs = specOf(snapshot)
+  const sameHead = JSON.stringify(theirs.head) === JSON.stringify(spec.head)
+  const sameClasses = theirs.classNames.join('\0') === spec.classNames.join('\0')
+  const withHead = sameHead && (sameClasses || spec.head.kind === 'projection')
+  await torch.scope(async () => {
+    await pair.backbone.loadStateDict(await loadPart(snapshot, 'backbone', true))
+    if (withHead) await pair.head.loadStateDict(await loadPart(snapshot, 'head', true))
+  })
+  context.logger.info(`${recipe.name}: starts from ${withHead ? 'backbone and head' : 'the backbone'} of ${snapshot.path}`)
+}
+
+function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOptions, context: PhaseContext): Loader {
+  const { data, device, seed } = context
+  const dataset = data.train
+  const batchSize = Math.min(options.batchSize, dataset.length)
+  const plan = context.trainingPlan({
+    augmentations: options.augmentations,
+    imageSize: spec.imageSize,
+    inputHeight: dataset.height,
+    inputWidth: dataset.width,
+    mean: spec.mean,
+    std: spec.std,
+    // each phase draws its own sequence
+    seed: phaseSeed(seed, recipe.name),
+  })
+  const inOrder = context.defaults.shuffleTrain ? randomSampler : sequentialSampler
+  const sampler = (recipe.sampler ?? ((samples, _, key) => inOrder(samples, key)))(dataset, batchSize, phaseSeed(seed, recipe.name))
+  if (sampler.length < batchSize)
+    throw new ConfigError(`${recipe.name}: expected at least one batch of ${batchSize}, the sampler gives ${sampler.length} images. Lower batch_size.`)
+  // A last batch of a few images would have noisy batch statistics, and of one image none at all.
+  return new Loader({ dataset, sampler, plan, batchSize, views: recipe.views, dropLast: true, device })
+}
+
+function phaseSeed(seed: number, phase: PhaseName): number {
+  const offsets: Record<PhaseName, number> = { train: 1, supcon: 2, arcface: 3, distill: 4, evaluate: 5, export: 6 }
+  return seed * 16 + offsets[phase]
+}
+
+function validationLoader(spec: NetworkSpec, options: TrainingOptions, context: PhaseContext): Loader | null {
+  const { data, device } = context
+  const dataset = data.validation
+  if (dataset === null || dataset.length === 0) return null
+  const plan = evaluationPlan({
+    imageSize: spec.imageSize,
+    inputHeight: dataset.height,
+    inputWidth: dataset.width,
+    mean: spec.mean,
+    std: spec.std,
+  })
+  const batchSize = Math.min(Math.max(options.batchSize, 128), dataset.length)
+  return new Loader({ dataset, sampler: sequentialSampler(dataset), plan, batchSize, device })
+}
+
+function resultOf(phase: PhaseName, state: TrainingState, snapshot: string, started: number): Omit<PhaseResult, 'outcome'> {
+  const { best, epoch, step } = state
+  return {
+    phase,
+    snapshot,
+    files: [],
+    metrics: {
+      epochs: epoch,
+      steps: step,
+      ...(best === null ? {} : { bestEpoch: best.epoch }),
+      ...(best?.accuracy == null ? {} : { validationAccuracy: best.accuracy }),
+      ...(best?.loss == null ? {} : { validationLoss: best.loss }),
+    },
+    seconds: (performance.now() - started) / 1000,
+  }
+}

@@ -20,12 +20,12 @@ class CifarCnn : public Backbone {
     preprocessing_ = {common.image_size, {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}, "bilinear", 1.0};
     const int64_t width = read_size(options, "width", name == "cifar_cnn_test" ? 8 : 64, 1024);
     num_features_ = 4 * width;
-    stem_ = register_module("stem", std::make_shared<ConvNorm>(3, width / 2 + width % 2, Activation::Gelu));  // [N, w/2, S, S]
+    stem_ = register_module("stem", std::make_shared<ConvNorm>(3, width / 2 + width % 2));  // [N, w/2, S, S]
     blocks_ = register_module("blocks", std::make_shared<Chain>());
     int64_t channels = width / 2 + width % 2;
     for (const int64_t out : {width, num_features_, num_features_}) {
-      blocks_->append(std::make_shared<ConvNorm>(channels, out, Activation::Gelu, true));  // halves the map
-      blocks_->append(std::make_shared<ConvNorm>(out, out, Activation::Gelu));
+      blocks_->append(std::make_shared<ConvNorm>(channels, out, true));  // halves the map
+      blocks_->append(std::make_shared<ConvNorm>(out, out));
       channels = out;
     }
     if (common.num_classes > 0) fc_ = register_module("fc", torch::nn::Linear(num_features_, common.num_classes));

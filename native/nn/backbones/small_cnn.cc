@@ -22,11 +22,11 @@ class SmallCnn : public Backbone {
     const int64_t width = read_size(options, "width", 32, 1024);
     num_features_ = 4 * width;
     stages_ = register_module("stages", std::make_shared<Chain>());
-    stages_->append(std::make_shared<ConvNorm>(3, width, Activation::Relu));                        // [N, w, S, S]
-    stages_->append(std::make_shared<ConvNorm>(width, width, Activation::Relu, true));              // [N, w, S/2, S/2]
-    stages_->append(std::make_shared<ConvNorm>(width, 2 * width, Activation::Relu));                // [N, 2w, S/2, S/2]
-    stages_->append(std::make_shared<ConvNorm>(2 * width, 2 * width, Activation::Relu, true));      // [N, 2w, S/4, S/4]
-    stages_->append(std::make_shared<ConvNorm>(2 * width, num_features_, Activation::Relu));        // [N, 4w, S/4, S/4]
+    stages_->append(std::make_shared<ConvNorm>(3, width));                        // [N, w, S, S]
+    stages_->append(std::make_shared<ConvNorm>(width, width, true));              // [N, w, S/2, S/2]
+    stages_->append(std::make_shared<ConvNorm>(width, 2 * width));                // [N, 2w, S/2, S/2]
+    stages_->append(std::make_shared<ConvNorm>(2 * width, 2 * width, true));      // [N, 2w, S/4, S/4]
+    stages_->append(std::make_shared<ConvNorm>(2 * width, num_features_));        // [N, 4w, S/4, S/4]
     if (common.num_classes > 0) fc_ = register_module("fc", torch::nn::Linear(num_features_, common.num_classes));
   }
 

@@ -1,7 +1,6 @@
 #include "nn/blocks/conv_norm.h"
 
 #include <ATen/ops/adaptive_avg_pool2d.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 
@@ -16,7 +15,7 @@ torch::nn::Conv2d conv(int64_t in_channels, int64_t out_channels, int64_t kernel
   return layer;
 }
 
-ConvNorm::ConvNorm(int64_t in_channels, int64_t out_channels, Activation activation, bool pool) : activation_(activation), pool_(pool) {
+ConvNorm::ConvNorm(int64_t in_channels, int64_t out_channels, bool pool) : pool_(pool) {
   conv_ = register_module("conv", conv(in_channels, out_channels, 3));
   bn_ = register_module("bn", torch::nn::BatchNorm2d(out_channels));
 }
@@ -24,8 +23,7 @@ ConvNorm::ConvNorm(int64_t in_channels, int64_t out_channels, Activation activat
 torch::Tensor ConvNorm::forward(const torch::Tensor& input) {
   auto map = conv_->forward(input);
   if (pool_) map = at::max_pool2d(map, {2, 2}, {2, 2});
-  map = bn_->forward(map);
-  return activation_ == Activation::Relu ? at::relu(map) : at::gelu(map);
+  return at::relu(bn_->forward(map));
 }
 
 torch::Tensor average_pool(const torch::Tensor& map) { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); }

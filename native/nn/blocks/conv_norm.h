@@ -1,4 +1,4 @@
-// Convolution, batch normalisation and an activation: the unit that the small convolutional networks are made of.
+// Convolution, batch normalisation and ReLU: the unit that the small convolutional networks are made of.
 #pragma once
 
 #include <torch/nn/modules/batchnorm.h>
@@ -13,17 +13,14 @@ namespace trivium::nn {
 /// A square convolution without bias, "same" padding for odd kernels, weights by kaiming_fan_out_.
 torch::nn::Conv2d conv(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1);
 
-enum class Activation { Relu, Gelu };
-
 /// [N, in, H, W] → [N, out, H, W]. State names: conv.weight, bn.{weight, bias, running_mean, running_var, num_batches_tracked}.
 class ConvNorm : public Module {
  public:
   /// `pool`: a 2×2 maximum is taken between convolution and normalisation, so that the latter runs on a quarter of the positions.
-  ConvNorm(int64_t in_channels, int64_t out_channels, Activation activation, bool pool = false);
+  ConvNorm(int64_t in_channels, int64_t out_channels, bool pool = false);
   torch::Tensor forward(const torch::Tensor& input) override;
 
  private:
-  Activation activation_;
   bool pool_;
   torch::nn::Conv2d conv_{nullptr};
   torch::nn::BatchNorm2d bn_{nullptr};

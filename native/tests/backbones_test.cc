@@ -1,0 +1,176 @@
+// Every backbone against timm (or a PyTorch twin), its names and sizes, a backward pass, and the options it refuses.
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/randn.h>
+
+#include <set>
+
+#include "check.h"
+#include "golden.h"
+#include "nn/registry.h"
+
+using namespace trivium;
+using namespace trivium::nn;
+using trivium::testing::filled;
+using trivium::testing::Json;
+
+static std::string described(const torch::OrderedDict<std::string, torch::Tensor>& tensors) {
+  std::string text;
+  for (const auto& entry : tensors) {
+    text += (text.empty() ? "" : "\n") + entry.key() + ":[";
+    for (int64_t i = 0; i < entry.value().dim(); ++i) text += (i > 0 ? "," : "") + std::to_string(entry.value().size(i));
+    text += "]";
+  }
+  return text;
+}
+
+static void fill(torch::nn::Module& module) {
+  torch::NoGradGuard no_grad;
+  for (auto& [name, tensor] : named_state(module)) tensor.copy_(filled(name, tensor.sizes().vec()));
+}
+
+static void expect_sampled(const torch::Tensor& actual, const Json& expected, const std::string& what) {
+  const auto shape = expected["shape"].integers();
+  const bool same_shape = actual.sizes().vec() == shape;
+  const double off = !same_shape ? INFINITY
+                                 : trivium::testing::difference(actual.contiguous().flatten().slice(0, 0, {}, expected["step"].integer()),
+                                                                expected["values"].tensor());
+  trivium::testing::report(off < 1e-4, __FILE__, __LINE__, what + " is off by " + std::to_string(off));
+}
+
+static Options options_of(const std::string& name, const Json& given, int64_t image_size) {
+  std::map<std::string, OptionValue> values{{"num_classes", 7.0}, {"image_size", static_cast<double>(image_size)}};
+  for (const auto& [key, value] : given.map) {
+    if (value.kind == Json::Kind::Boolean) values[key] = value.boolean;
+    if (value.kind == Json::Kind::Number) values[key] = value.number;
+  }
+  return Options(name, values);
+}
+
+static void agrees_with_golden(const Json& expected) {
+  const std::string name = expected["name"].text;
+  const int64_t size = expected["image_size"].integer();
+  auto backbone = create_backbone(name, options_of(name, expected["options"], size));
+  const auto names = crc32(described(backbone->named_parameters()));
+  trivium::testing::report(names == expected["parameter_names"].integer(), __FILE__, __LINE__, name + ": other parameter names or shapes");
+  const auto buffers = crc32(described(backbone->named_buffers()));
+  trivium::testing::report(buffers == expected["buffer_names"].integer(), __FILE__, __LINE__, name + ": other buffer names or shapes");
+  int64_t count = 0;
+  for (const auto& parameter : backbone->parameters()) count += parameter.numel();
+  CHECK_TRUE(count == expected["parameters"].integer());
+
+  const auto& preprocessing = backbone->preprocessing();
+  CHECK_TRUE(preprocessing.image_size == size);
+  if (const auto& timm = expected["preprocessing"]; timm.kind == Json::Kind::Map) {
+    CHECK_NEAR(torch::tensor(preprocessing.mean, torch::kDouble), timm["mean"].tensor(), 1e-9);
+    CHECK_NEAR(torch::tensor(preprocessing.std, torch::kDouble), timm["std"].tensor(), 1e-9);
+    CHECK_TRUE(preprocessing.interpolation == timm["interpolation"].text);
+    CHECK_TRUE(preprocessing.crop_fraction == timm["crop_fraction"].number);
+  }
+
+  fill(*backbone);
+  backbone->eval();
+  torch::NoGradGuard no_grad;
+  const auto images = filled("input", {2, 3, size, size}) * 5;
+  const auto features = backbone->forward_features(images);
+  const auto pooled = backbone->pool(features);
+  expect_sampled(features, expected["features"], name + " features");
+  expect_sampled(pooled, expected["pooled"], name + " pooled");
+  expect_sampled(backbone->forward(images), expected["logits"], name + " logits");
+  CHECK_TRUE(pooled.size(1) == backbone->num_features());
+}
+
+// The registry's smallest of each family: trains, in bfloat16 too; runs at a batch of one; without a classifier gives pooled features.
+static void every_backbone_trains() {
+  for (const std::string name : {"resnet_test", "small_cnn", "cifar_cnn_test", "vit_test"}) {
+    auto backbone = create_backbone(name, Options(name, {{"num_classes", 3.0}, {"image_size", 32.0}, {"seed", 5.0}}));
+    backbone->train();
+    const auto images = torch::randn({4, 3, 32, 32});
+    backbone->forward(images).square().mean().backward();
+    for (const auto& entry : backbone->named_parameters()) {
+      trivium::testing::report(entry.value().grad().defined() && entry.value().grad().isfinite().all().item<bool>(), __FILE__, __LINE__,
+                               name + ": no finite gradient for " + entry.key());
+    }
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+    at::autocast::set_autocast_dtype(at::kCPU, torch::kBFloat16);
+    const auto half = backbone->forward(images);
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+    at::autocast::clear_cache();
+    CHECK_TRUE(half.scalar_type() == torch::kFloat && half.isfinite().all().item<bool>());
+
+    auto headless = create_backbone(name, Options(name, {{"num_classes", 0.0}, {"image_size", 32.0}}));
+    headless->eval();
+    CHECK_TRUE((headless->forward(images.slice(0, 0, 1)).sizes() == at::IntArrayRef{1, headless->num_features()}));
+  }
+}
+
+static void initialisation_is_timms() {
+  auto resnet = create_backbone("resnet18", Options("resnet18", {{"num_classes", 10.0}, {"seed", 1.0}}));
+  const auto state = resnet->named_parameters();
+  // fan_out of [512, 512, 3, 3]: √(2 / (512 · 9)).
+  CHECK_TRUE(std::abs(state["layer4.1.conv2.weight"].std().item<double>() / std::sqrt(2.0 / (512 * 9)) - 1) < 0.01);
+  CHECK_TRUE(state["layer1.0.bn2.weight"].abs().max().item<double>() == 0);
+  CHECK_TRUE(state["layer1.0.bn1.weight"].min().item<double>() == 1);
+  auto vit = create_backbone("vit_tiny_patch16_224", Options("vit", {{"seed", 1.0}}));
+  const auto tokens = vit->named_parameters();
+  CHECK_TRUE(std::abs(tokens["blocks.3.mlp.fc1.weight"].std().item<double>() - 0.02) < 2e-4);
+  CHECK_TRUE(tokens["blocks.3.mlp.fc1.weight"].abs().max().item<double>() < 0.15);
+  CHECK_TRUE(tokens["blocks.3.attn.qkv.bias"].abs().max().item<double>() == 0);
+  CHECK_TRUE(tokens["cls_token"].abs().max().item<double>() < 1e-5);
+}
+
+static void seeds_repeat_and_leave_the_stream_alone() {
+  const auto weight = [](double seed) {
+    return create_backbone("small_cnn", Options("small_cnn", {{"seed", seed}}))->parameters().front().clone();
+  };
+  torch::manual_seed(3);
+  const auto before = torch::rand({2});
+  torch::manual_seed(3);
+  const auto first = weight(7);
+  CHECK_TRUE(torch::rand({2}).equal(before));
+  CHECK_TRUE(first.equal(weight(7)) && !first.equal(weight(8)));
+}
+
+static void conv_nets_are_channels_last() {
+  for (const auto& entry : backbones()) {
+    if (entry.name.find("base") != std::string::npos) continue;  // 86 M parameters for one look
+    auto backbone = create_backbone(entry.name, Options(entry.name, {}));
+    for (const auto& parameter : backbone->parameters()) {
+      if (entry.channels_last && parameter.dim() == 4) CHECK_TRUE(parameter.is_contiguous(at::MemoryFormat::ChannelsLast));
+    }
+  }
+  auto resnet = create_backbone("resnet_test", Options("resnet_test", {}));
+  const auto before = named_state(*resnet);
+  to_channels_last(*resnet);
+  const auto after = named_state(*resnet);
+  CHECK_TRUE(before.size() == after.size() && before.front().first == "conv1.weight" && before[1].first == "bn1.weight");
+  for (size_t i = 0; i < before.size(); ++i) CHECK_TRUE(before[i].first == after[i].first && before[i].second.equal(after[i].second));
+}
+
+static void wrong_options_are_refused() {
+  CHECK_ERROR(Config, "Did you mean resnet18", create_backbone("resnet8", Options("x", {})));
+  CHECK_ERROR(Config, "Known: cifar_cnn,", create_backbone("qqqqqqqqqqqqqq", Options("x", {})));
+  CHECK_ERROR(Config, "unknown option cifar_stem", create_backbone("small_cnn", Options("small_cnn", {{"cifar_stem", true}})));
+  CHECK_ERROR(Config, "num_classes between 0", create_backbone("small_cnn", Options("small_cnn", {{"num_classes", -1.0}})));
+  CHECK_ERROR(Config, "image_size between 1", create_backbone("resnet18", Options("resnet18", {{"image_size", 0.0}})));
+  CHECK_ERROR(Config, "image_size of at least 8", create_backbone("cifar_cnn", Options("cifar_cnn", {{"image_size", 7.0}})));
+  CHECK_ERROR(Config, "image_size of at least 4", create_backbone("small_cnn", Options("small_cnn", {{"image_size", 3.0}})));
+  CHECK_ERROR(Config, "that patch_size 16 divides but got 40", create_backbone("vit_tiny_patch16_224", Options("vit", {{"image_size", 40.0}})));
+  CHECK_ERROR(Config, "seed of at least 0", create_backbone("small_cnn", Options("small_cnn", {{"seed", -1.0}})));
+  auto vit = create_backbone("vit_test", Options("vit_test", {}));
+  CHECK_ERROR(Shape, "expected images that give 16 patches", vit->forward(torch::zeros({1, 3, 16, 16})));
+}
+
+int main() {
+  std::set<std::string> seen;
+  for (const auto& expected : trivium::testing::golden("models.json")["backbones"].list) {
+    agrees_with_golden(expected);
+    seen.insert(expected["name"].text);
+  }
+  for (const auto& entry : backbones()) trivium::testing::report(seen.contains(entry.name), __FILE__, __LINE__, entry.name + " has no golden values");
+  every_backbone_trains();
+  initialisation_is_timms();
+  seeds_repeat_and_leave_the_stream_alone();
+  conv_nets_are_channels_last();
+  wrong_options_are_refused();
+  return trivium::testing::finish("backbones");
+}

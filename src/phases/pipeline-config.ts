@@ -35,6 +35,11 @@ export interface PipelineConfig {
   readonly predict: PredictOptions
 }
 
+/** What may be given: every key has a default, at every depth. */
+export type PipelineConfigInput = DeepPartial<PipelineConfig>
+
+type DeepPartial<T> = T extends readonly unknown[] ? T : T extends object ? { readonly [K in keyof T]?: DeepPartial<T[K]> } : T
+
 export const pipelineShape: OptionShape<PipelineConfig> = {
   run: z
     .strictObject({

@@ -1,0 +1,48 @@
+/** The pipeline that the command line runs: chosen phases as stages of the orchestrator. */
+import { ConfigError } from '../util/errors.ts'
+import { phaseNames, trainingPhaseNames, type PhaseName } from './context.ts'
+import { PipelineOrchestrator, type OrchestratorOptions, type PipelineResult } from './orchestrator.ts'
+import { pipelineShape, type PipelineConfig } from './pipeline-config.ts'
+import {
+  AugmentationStage,
+  DataLoaderStage,
+  EvaluationStage,
+  ModelLoaderStage,
+  ModelStorageStage,
+  PredictionStage,
+  TrainingStage,
+  VisualizationStage,
+} from './stages/index.ts'
+
+export interface RunPipelineOptions extends OrchestratorOptions {
+  /** default: every phase whose section says enabled */
+  readonly phases?: readonly PhaseName[]
+}
+
+/** The stages for `phases`, whatever their sections' `enabled` says, in the pipeline's order. */
+export function pipelineFor(phases: readonly PhaseName[], config: Pick<PipelineConfig, 'predict'>): PipelineOrchestrator {
+  const training = trainingPhaseNames.filter((name) => phases.includes(name))
+  const pipeline = new PipelineOrchestrator()
+    .addStage(new DataLoaderStage())
+    .addStage(new AugmentationStage())
+    .addStage(new ModelLoaderStage({ phases: training }))
+  if (training.length > 0) pipeline.addStage(new TrainingStage({ phases: training })).addStage(new VisualizationStage())
+  if (phases.includes('evaluate')) pipeline.addStage(new EvaluationStage())
+  if (phases.includes('export')) pipeline.addStage(new ModelStorageStage())
+  if (phases.includes('export') && config.predict.images !== null) pipeline.addStage(new PredictionStage())
+  return pipeline
+}
+
+/**
+ * Runs the phases of a checked configuration.
+ *
+ * @throws the six error classes; an abort of the signal is no error but the outcome `interrupted`
+ */
+export async function runPipeline(config: PipelineConfig, options: RunPipelineOptions = {}): Promise<PipelineResult> {
+  const phases = options.phases ?? phaseNames.filter((name) => config[name as 'train'].enabled)
+  if (phases.length === 0)
+    throw new ConfigError(`pipeline: expected at least one of the phases ${phaseNames.join(', ')}, got none. Enable one.`)
+  // A caller's own sections (the command line's logging, say) are none of the pipeline's.
+  const own = Object.fromEntries(Object.entries(config).filter(([key]) => key in pipelineShape))
+  return pipelineFor(phases, config).run(own, options)
+}

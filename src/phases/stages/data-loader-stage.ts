@@ -1,0 +1,51 @@
+/** Opens the data set and splits it; the split is saved with the run and used again by everything that continues it. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { loadSplit, openDataset, saveSplit } from '../../data/index.ts'
+import { trainingPhaseNames } from '../context.ts'
+import type { Stage, StageContext } from '../orchestrator.ts'
+import type { PipelineConfig } from '../pipeline-config.ts'
+
+const splitFile = 'split.json'
+
+export class DataLoaderStage implements Stage {
+  readonly name: string = 'data'
+
+  async run(context: StageContext): Promise<void> {
+    const { config, run, parentRun, logger, signal, progress } = context
+    const own = join(run.snapshots, splitFile)
+    const earlier = [own, ...(parentRun === null ? [] : [join(parentRun.snapshots, splitFile)])].find((path) => existsSync(path))
+    let shown: string | null = null
+    try {
+      context.data = await openDataset(config.data, {
+        seed: config.seed,
+        imageSize: largestImageSize(config),
+        logger,
+        signal,
+        split: earlier === undefined ? undefined : await loadSplit(earlier),
+        progress({ received, total, label }) {
+          if (shown !== label) progress.start(label, total)
+          shown = label
+          progress.update(received)
+        },
+      })
+    } finally {
+      if (shown !== null) progress.stop()
+    }
+    if (earlier !== own) await saveSplit(own, context.data.indices)
+    const { train, validation, test } = context.data
+    logger.info(
+      `data: ${config.data.dataset}, ${train.classNames.length} classes, ${train.length} training, ` +
+        `${validation?.length ?? 0} validation and ${test.length} test images`,
+    )
+  }
+}
+
+/** Pictures are kept at the largest size that a phase asks for. */
+function largestImageSize(config: PipelineConfig): number | undefined {
+  const sizes = trainingPhaseNames.flatMap((name) => {
+    const options = config[name as 'train']
+    return options.enabled && options.imageSize !== null ? [options.imageSize] : []
+  })
+  return config.data.imageSize ?? (sizes.length === 0 ? undefined : Math.max(...sizes))
+}

@@ -1,0 +1,8 @@
+export { AugmentationStage } from './augmentation-stage.ts'
+export { DataLoaderStage } from './data-loader-stage.ts'
+export { EvaluationStage } from './evaluation-stage.ts'
+export { ModelLoaderStage } from './model-loader-stage.ts'
+export { ModelStorageStage } from './model-storage-stage.ts'
+export { PredictionStage } from './prediction-stage.ts'
+export { TrainingStage } from './training-stage.ts'
+export { VisualizationStage } from './visualization-stage.ts'

@@ -38,7 +38,8 @@ async function dispatch(args: readonly string[], output: Output, debug: boolean)
   const command = named ?? runCommand
   const flags: Flags = { ...command.flags, ...commonFlags }
   const parser = parserOf(command, flags)
-  const parsed = (await parser.parseAsync(named === undefined ? [...args] : args.slice(1))) as Record<string, unknown>
+  const own = named === undefined ? [...args] : args.slice(1)
+  const parsed = (await parser.parseAsync(own)) as Record<string, unknown>
   const words = [...((parsed['_'] ?? []) as unknown[]), ...((parsed['--'] ?? []) as unknown[])].map(String)
   if (parsed['help'] === true) {
     output.result(await helpOf(command, flags))
@@ -58,6 +59,7 @@ async function dispatch(args: readonly string[], output: Output, debug: boolean)
   return command.run({
     flags: values,
     words,
+    args: own,
     output,
     json: values.switch('json'),
     quiet: values.switch('quiet'),

@@ -18,6 +18,8 @@ export interface Command {
 export interface Invocation {
   readonly flags: FlagValues
   readonly words: readonly string[]
+  /** The command line as it was typed, without the command's name. */
+  readonly args: readonly string[]
   readonly output: Output
   readonly json: boolean
   readonly quiet: boolean

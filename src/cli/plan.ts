@@ -3,8 +3,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ResolvedConfig } from '../config/index.ts'
-import { type PhaseName, type RunPaths, trainingPhaseNames } from '../phases/context.ts'
-import { newestRun, nextRun, runToResume } from './run-folder.ts'
+import { type PhaseName, predecessors, type RunPaths, trainingPhaseNames } from '../phases/context.ts'
+import { chooseRun } from '../phases/run-folder.ts'
 
 export interface PlannedPhase {
   readonly phase: PhaseName
@@ -28,21 +28,11 @@ export interface Plan {
   readonly skipped: readonly { readonly phase: PhaseName; readonly reason: string }[]
 }
 
-/** Which training phases may hand their network on, nearest first. */
-const PREDECESSORS: Readonly<Record<PhaseName, readonly PhaseName[]>> = {
-  train: [],
-  supcon: [],
-  arcface: ['supcon'],
-  distill: ['arcface'],
-  evaluate: ['distill', 'arcface', 'train'],
-  export: ['distill', 'arcface', 'train'],
-}
-
 export function planRun(resolved: ResolvedConfig, resume: boolean): Plan {
   const { config, phases, skipped, file } = resolved
   const { name, directory } = config.run
-  const run = resume ? runToResume(directory, name) : nextRun(directory, name)
-  const runs = [run, newestRun(directory, name)].filter((paths) => paths !== null)
+  const { run, parentRun } = chooseRun(directory, name, { phases, resume, claim: false })
+  const runs = [run, parentRun].filter((paths) => paths !== null)
   const digits = config.data.dataset === 'digits'
   return {
     run,
@@ -82,10 +72,10 @@ function inputOf(
         : config[phase].initFrom
   if (given !== null) return { input: given, inputFound: existsSync(given) }
   const before = phases.slice(0, phases.indexOf(phase))
-  const planned = PREDECESSORS[phase].find((name) => before.includes(name))
+  const planned = predecessors[phase].find((name) => before.includes(name))
   if (planned !== undefined) return { input: `phase ${planned} of this run`, inputFound: true }
   for (const run of runs) {
-    for (const name of PREDECESSORS[phase]) {
+    for (const name of predecessors[phase]) {
       const best = join(run.snapshots, name, 'best')
       if (existsSync(best)) return { input: best, inputFound: true }
     }

@@ -41,12 +41,13 @@ export interface RunChoice {
  * export of what it trained, or training phases that it has not had yet. A phase that it did have is not overwritten: it goes into
  * a new run, which takes the predecessor's snapshot from the earlier one.
  *
+ * @param options.claim false only tells which run it would be; nothing is made
  * @throws {ConfigError} when there is nothing to resume, {SnapshotError} when the folders cannot be made
  */
 export function chooseRun(
   root: string,
   name: string,
-  options: { readonly phases: readonly PhaseName[]; readonly resume: boolean },
+  options: { readonly phases: readonly PhaseName[]; readonly resume: boolean; readonly claim?: boolean },
 ): RunChoice {
   const newest = newestRun(root, name)
   if (options.resume) {
@@ -62,13 +63,15 @@ export function chooseRun(
   const continues = newest !== null && first !== undefined && predecessors[first].some(had)
   const repeats = options.phases.some((phase) => trainingPhaseNames.includes(phase) && had(phase))
   if (continues && !repeats) return { run: newest, parentRun: null }
-  return { run: claimRun(root, name), parentRun: continues ? newest : null }
+  return { run: newRun(root, name, options.claim ?? true), parentRun: continues ? newest : null }
 }
 
-function claimRun(root: string, name: string): RunPaths {
+/** The first free number; its folders are made when it is claimed. */
+function newRun(root: string, name: string, claim: boolean): RunPaths {
   for (let number = 1; ; number++) {
     const paths = runPaths(root, numbered(name, number))
     if ([paths.snapshots, paths.logs, paths.evalResults].some((folder) => existsSync(folder))) continue
+    if (!claim) return paths
     try {
       mkdirSync(join(root, 'snapshots'), { recursive: true })
       mkdirSync(paths.snapshots)

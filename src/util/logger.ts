@@ -105,18 +105,20 @@ function wrap(logger: pino.Logger): Logger {
   }
 }
 
-const HIDDEN = new Set(['level', 'time', 'msg', 'phase', 'err', 'stack'])
+const HIDDEN = new Set(['level', 'time', 'msg', 'phase', 'stage', 'err', 'stack'])
 
-/** `12:04:31 supcon  epoch 3 done  loss=2.18 …`; warnings and errors are marked. */
+/** `12:04:31 supcon epoch 3: loss 2.18`; warnings and errors are marked and show their data, which files hold for every line. */
 function readableLine(record: Record<string, unknown>, color: boolean): string {
   const level = Number(record['level'])
   const clock = String(record['time']).slice(11, 19)
   const mark = level >= LEVELS.error ? 'error: ' : level >= LEVELS.warn ? 'warning: ' : ''
-  const phase = typeof record['phase'] === 'string' ? `${record['phase']}  ` : ''
+  const message = readableValue(record['msg'] ?? '')
+  const { phase } = record
+  const prefix = typeof phase === 'string' && !message.startsWith(phase) ? `${phase}: ` : ''
   const values = Object.entries(record)
-    .filter(([key]) => !HIDDEN.has(key))
+    .filter(([key]) => mark !== '' && !HIDDEN.has(key))
     .map(([key, value]) => `${key}=${readableValue(value)}`)
-  const text = printable([`${phase}${mark}${readableValue(record['msg'] ?? '')}`, ...values].join('  '))
+  const text = printable([`${mark}${prefix}${message}`, ...values].join('  '))
   if (!color) return `${clock} ${text}\n`
   const tint = level >= LEVELS.error ? '\u001b[31m' : level >= LEVELS.warn ? '\u001b[33m' : ''
   return `\u001b[2m${clock}\u001b[22m ${tint}${text}${tint === '' ? '' : '\u001b[39m'}\n`

@@ -5,7 +5,7 @@ import { exitCodes } from '../exit-codes.ts'
 import { dropFolder, findImages } from '../find-images.ts'
 import { findModel } from '../find-model.ts'
 import { table } from '../table.ts'
-import { ConfigError } from '../../util/errors.ts'
+import { ConfigError, DatasetError } from '../../util/errors.ts'
 
 /** Images decoded and predicted together. */
 const BATCH = 32
@@ -39,11 +39,12 @@ export const predictCommand: Command = {
 async function predict({ flags, words, output, json, quiet }: Invocation): Promise<number> {
   const model = flags.text('model')
   if (model === undefined) throw new ConfigError('--model: expected the name of a run or an .onnx file, got nothing.')
-  const path = findModel(model, flags.text('directory') ?? '.')
+  const found = findModel(model, flags.text('directory') ?? '.')
   const files = findImages(words)
   const { openPredictor } = await import('../../predict/index.ts')
   const { loadImage } = await import('../../data/index.ts')
-  const predictor = await openPredictor(path)
+  const predictor = await openPredictor(found)
+  const { path } = predictor
   const wanted = Math.min(flags.number('top_k') ?? 1, predictor.classNames.length)
   if (!quiet) {
     output.note(`model: ${path}`)
@@ -64,12 +65,12 @@ async function predict({ flags, words, output, json, quiet }: Invocation): Promi
     let next = 0
     const batch = loaded.map((result, index): Row => {
       const file = names[index] as string
-      if (result.status === 'rejected') return { file, error: messageOf(result.reason) }
+      if (result.status === 'rejected') return { file, error: messageOfImage(result.reason) }
       const { label, confidence, probabilities } = predictions[next++] as (typeof predictions)[number]
       return { file, label, confidence, top: best(probabilities, predictor.classNames, wanted) }
     })
     rows.push(...batch)
-    for (const { file, error } of batch) if (error !== undefined) output.note(`unreadable: ${file}: ${error}`)
+    for (const { error } of batch) if (error !== undefined) output.note(`unreadable: ${error}`)
     if (!json) printRows(batch, output)
   }
   const unreadable = rows.filter(({ error }) => error !== undefined).length
@@ -106,6 +107,8 @@ function best(
     .slice(0, count)
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** Only a picture may be at fault here: a missing addon is no reason to call every picture unreadable. */
+function messageOfImage(error: unknown): string {
+  if (error instanceof DatasetError) return error.message
+  throw error
 }

@@ -56,7 +56,15 @@ describe('logger', () => {
     createLogger({ write: (text) => lines.push(text) })
       .child({ phase: 'supcon' })
       .info('starts')
-    assert.match(lines[0] ?? '', / supcon {2}starts\n$/)
+    assert.match(lines[0] ?? '', / supcon: starts\n$/)
+  })
+
+  it('leaves the data of an ordinary line to the files', () => {
+    const lines: string[] = []
+    createLogger({ write: (text) => lines.push(text) })
+      .child({ phase: 'supcon' })
+      .info('supcon epoch 1: loss 2', { loss: 2 })
+    assert.match(lines[0] ?? '', /^\S+ supcon epoch 1: loss 2\n$/)
   })
 
   it('never writes a secret', async () => {

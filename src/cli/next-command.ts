@@ -1,0 +1,62 @@
+/** Commands for the user to type next, made from the one that was typed. */
+
+import type { PipelineResult, RunPaths } from '../phases/index.ts'
+
+const PROGRAM = 'npx run-pipeline'
+
+/** The same command, going on with this run. */
+export function resumeCommand(run: RunPaths, args: readonly string[]): string {
+  return [PROGRAM, ...without(args, ['--name', '--resume']), '--name', run.name, '--resume'].map(quoted).join(' ')
+}
+
+/** After a finished run: what it has not done yet, or a prediction. */
+export function nextCommand(result: PipelineResult, args: readonly string[]): string {
+  const ran = result.phases.map(({ phase }) => phase)
+  const files = result.phases.flatMap((phase) => phase.files)
+  if (files.some((path) => path.endsWith('.onnx')))
+    return `${PROGRAM} predict --model ${quoted(result.run.name)} path/to/image.png`
+  const phases = ran.includes('evaluate')
+    ? ['export']
+    : ran.some((phase) => phase === 'supcon') && !ran.includes('arcface')
+      ? ['arcface', 'evaluate', 'export']
+      : ['evaluate', 'export']
+  const rest = without(args, [
+    '--name',
+    '--resume',
+    '--phases',
+    '-p',
+    '--num_epochs',
+    '--num-epochs',
+    '--batch_size',
+    '--batch-size',
+    '--lr',
+    '--weight_decay',
+    '--weight-decay',
+  ])
+  return [PROGRAM, ...rest, '--phases', ...phases, '--name', result.run.name].map(quoted).join(' ')
+}
+
+const SWITCHES = new Set(['--resume'])
+const GREEDY = new Set(['--phases', '-p'])
+
+/** The words without some options and their values. */
+function without(args: readonly string[], names: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at] as string
+    const name = word.split('=', 1)[0] as string
+    if (!names.includes(name)) {
+      kept.push(word)
+      continue
+    }
+    if (word.includes('=') || SWITCHES.has(name)) continue
+    do at++
+    while (GREEDY.has(name) && args[at + 1] !== undefined && !(args[at + 1] as string).startsWith('-'))
+  }
+  return kept
+}
+
+/** For a POSIX shell. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) || word === PROGRAM ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}

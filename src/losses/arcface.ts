@@ -19,7 +19,11 @@ export interface ArcFaceLossOptions {
 
 export const arcfaceLossShape: OptionShape<ArcFaceLossOptions> = {
   margin: z.number().min(0).max(1.5).default(0.5).describe('radians; the paper uses 0.5'),
-  scale: z.number().positive().default(30).describe('multiplies the cosines; the paper uses 64 for many thousand classes'),
+  scale: z
+    .number()
+    .positive()
+    .default(30)
+    .describe('multiplies the cosines; the paper uses 64 for many thousand classes'),
   labelSmoothing: z.number().min(0).lt(1).default(0),
 }
 
@@ -34,7 +38,11 @@ const smallestSineSquared = 1e-6
  * @returns [N, C] float32 (float64 for float64 cosines) scaled logits, with the margin on the target column
  * @throws {ShapeError} when cosines and labels disagree on N
  */
-export function arcfaceLogits(cosines: Tensor, labels: Tensor, options: Pick<ArcFaceLossOptions, 'margin' | 'scale'>): Tensor {
+export function arcfaceLogits(
+  cosines: Tensor,
+  labels: Tensor,
+  options: Pick<ArcFaceLossOptions, 'margin' | 'scale'>,
+): Tensor {
   if (cosines.shape.length !== 2 || labels.shape.length !== 1 || cosines.shape[0] !== labels.shape[0])
     throw new ShapeError(
       `arcface: expected cosines [N, C] and labels [N], got [${cosines.shape.join(', ')}] and [${labels.shape.join(', ')}]`,

@@ -33,7 +33,5 @@ export function crossEntropyLoss(logits: Tensor, labels: Tensor, options: CrossE
   const onLabel = ops.mean(ops.gather(logProbability, 1, ops.unsqueeze(labels, 1)))
   if (options.labelSmoothing === 0) return ops.neg(onLabel)
   const overClasses = ops.mean(logProbability)
-  return ops.neg(
-    ops.add(ops.mul(onLabel, 1 - options.labelSmoothing), ops.mul(overClasses, options.labelSmoothing)),
-  )
+  return ops.neg(ops.add(ops.mul(onLabel, 1 - options.labelSmoothing), ops.mul(overClasses, options.labelSmoothing)))
 }

@@ -1,4 +1,11 @@
-export { arcfaceLogits, arcfaceLoss, arcfaceLossSchema, arcfaceLossShape, cosineLogits, type ArcFaceLossOptions } from './arcface.ts'
+export {
+  arcfaceLogits,
+  arcfaceLoss,
+  arcfaceLossSchema,
+  arcfaceLossShape,
+  cosineLogits,
+  type ArcFaceLossOptions,
+} from './arcface.ts'
 export { crossEntropyLoss, crossEntropySchema, crossEntropyShape, type CrossEntropyOptions } from './cross-entropy.ts'
 export { kdLoss, kdSchema, kdShape, type KdOptions } from './kd.ts'
 export { supconLoss, supconLossSchema, supconLossShape, type SupConLossOptions } from './supcon.ts'

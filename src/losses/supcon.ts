@@ -39,7 +39,8 @@ export function supconLoss(embeddings: Tensor, labels: Tensor, options: SupConLo
       `supcon: expected embeddings [N, D] and labels [N], got [${embeddings.shape.join(', ')}] and [${labels.shape.join(', ')}]. ` +
         'Repeat the labels once a view.',
     )
-  if (count === undefined || count < 2) throw new ShapeError(`supcon: expected at least 2 embeddings, got ${count}. Raise batch_size.`)
+  if (count === undefined || count < 2)
+    throw new ShapeError(`supcon: expected at least 2 embeddings, got ${count}. Raise batch_size.`)
   const { ops } = torch
   const device = { device: embeddings.device }
   const similarity = ops.div(ops.mm(embeddings, ops.t(embeddings)), options.temperature)

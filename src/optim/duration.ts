@@ -14,7 +14,9 @@ export interface Duration {
  */
 export function durationInSteps(duration: Duration, stepsPerEpoch: number, what: string): number {
   if (duration.epochs !== null && duration.steps !== null)
-    throw new ConfigError(`${what}: only one of epochs and steps can be given, got epochs=${duration.epochs} and steps=${duration.steps}`)
+    throw new ConfigError(
+      `${what}: only one of epochs and steps can be given, got epochs=${duration.epochs} and steps=${duration.steps}`,
+    )
   if (duration.steps !== null) return duration.steps
   return Math.round((duration.epochs ?? 0) * stepsPerEpoch)
 }

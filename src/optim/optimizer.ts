@@ -15,7 +15,8 @@ export class Optimizer {
   readonly #native: NativeOptimizer
 
   constructor(groups: readonly ParameterGroup[], options: OptimizerOptions) {
-    if (groups.length === 0) throw new ConfigError('optimizer: expected at least one trainable parameter, got none. Everything is frozen.')
+    if (groups.length === 0)
+      throw new ConfigError('optimizer: expected at least one trainable parameter, got none. Everything is frozen.')
     this.#native = new NativeOptimizer(
       options.optimizer,
       groups.map((group) => ({ ...group })),

@@ -21,7 +21,6 @@ export const arcfacePhase: Phase<ArcFaceOptions> = {
           return classificationTask('arcface', parts, {
             scale: options.scale,
             backboneLrScale: options.backboneLrScale,
-            // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous for losses with a teacher
             loss: async (outputs, { labels }) => ({ loss: arcfaceLoss(outputs, labels, options), parts: {} }),
           })
         },

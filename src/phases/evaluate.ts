@@ -21,7 +21,9 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
       throw new ConfigError(`evaluate.${key} is not available yet (${what}). Remove the key to run without it.`)
     const dataset = context.data[options.split]
     if (dataset === null || dataset.length === 0)
-      throw new DatasetError(`evaluate: expected images in the ${options.split} part, it has none. Choose another evaluate.split.`)
+      throw new DatasetError(
+        `evaluate: expected images in the ${options.split} part, it has none. Choose another evaluate.split.`,
+      )
     const { snapshot, spec, pair } = await openTrainedModel('evaluate', options, context)
     const { signal, progress } = context
     try {
@@ -33,7 +35,13 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
         std: spec.std,
       })
       const batchSize = Math.min(options.batchSize, dataset.length)
-      const loader = new Loader({ dataset, sampler: sequentialSampler(dataset), plan, batchSize, device: context.device })
+      const loader = new Loader({
+        dataset,
+        sampler: sequentialSampler(dataset),
+        plan,
+        batchSize,
+        device: context.device,
+      })
       progress.start('evaluate', loader.batchesPerEpoch)
       const scores = await torch
         .noGrad(() =>

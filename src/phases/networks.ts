@@ -87,7 +87,11 @@ function headOptions(spec: NetworkSpec, inFeatures: number): HeadOptions {
 }
 
 /** The averaged part where the snapshot has one and it is wanted, else the live one. */
-export async function loadPart(snapshot: Snapshot, part: 'backbone' | 'head', useEma: boolean): Promise<Map<string, Tensor>> {
+export async function loadPart(
+  snapshot: Snapshot,
+  part: 'backbone' | 'head',
+  useEma: boolean,
+): Promise<Map<string, Tensor>> {
   const averaged = `ema_${part}`
   return snapshot.load(useEma && snapshot.parts.includes(averaged) ? averaged : part)
 }

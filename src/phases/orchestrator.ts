@@ -83,7 +83,9 @@ export class PipelineOrchestrator {
   /** @throws {ConfigError} when a stage of that name is there already, or the position names none */
   addStage(stage: Stage, position: StagePosition = this.#stages.length): this {
     if (this.#stages.some(({ name }) => name === stage.name))
-      throw new ConfigError(`orchestrator: expected stages of different names, got "${stage.name}" twice. Give one another name.`)
+      throw new ConfigError(
+        `orchestrator: expected stages of different names, got "${stage.name}" twice. Give one another name.`,
+      )
     this.#stages.splice(this.#indexOf(position), 0, stage)
     return this
   }
@@ -123,7 +125,9 @@ export class PipelineOrchestrator {
       if (config.threads > 0) torch.setNumThreads(config.threads)
       options.onRun?.(run)
       await saveConfig(run, config, options.configText)
-      logger.info(`run ${run.name}: ${phases.join(' → ') || 'no phases'}; using device: ${device}, ${torch.getNumThreads()} threads`)
+      logger.info(
+        `run ${run.name}: ${phases.join(' → ') || 'no phases'}; using device: ${device}, ${torch.getNumThreads()} threads`,
+      )
       const context: StageContext = {
         config,
         run,
@@ -155,7 +159,8 @@ export class PipelineOrchestrator {
         await stage.run(context)
       } catch (error) {
         // Downloads and evaluations answer an abort by throwing its reason: nothing of theirs was half-written.
-        if (signal.aborted && (error === signal.reason || (error instanceof Error && error.name === 'AbortError'))) return 'interrupted'
+        if (signal.aborted && (error === signal.reason || (error instanceof Error && error.name === 'AbortError')))
+          return 'interrupted'
         throw error
       }
       if (context.results.some(({ outcome }) => outcome === 'interrupted')) return 'interrupted'

@@ -38,7 +38,11 @@ export interface PipelineConfig {
 /** What may be given: every key has a default, at every depth. */
 export type PipelineConfigInput = DeepPartial<PipelineConfig>
 
-type DeepPartial<T> = T extends readonly unknown[] ? T : T extends object ? { readonly [K in keyof T]?: DeepPartial<T[K]> } : T
+type DeepPartial<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { readonly [K in keyof T]?: DeepPartial<T[K]> }
+    : T
 
 export const pipelineShape: OptionShape<PipelineConfig> = {
   run: z
@@ -51,7 +55,10 @@ export const pipelineShape: OptionShape<PipelineConfig> = {
     })
     .prefault({}),
   seed: z.number().int().min(0).max(0xffff_ffff).default(0),
-  device: z.string().regex(/^(auto|cpu|cuda(:\d+)?)$/, 'one of auto, cpu, cuda, cuda:<index>').default('auto'),
+  device: z
+    .string()
+    .regex(/^(auto|cpu|cuda(:\d+)?)$/, 'one of auto, cpu, cuda, cuda:<index>')
+    .default('auto'),
   threads: z.number().int().min(0).default(0),
   precision: z.enum(['float32', 'bfloat16']).default('float32'),
   data: dataOptionsSchema.prefault({}),

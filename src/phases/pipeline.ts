@@ -20,7 +20,10 @@ export interface RunPipelineOptions extends OrchestratorOptions {
 }
 
 /** The stages for `phases`, whatever their sections' `enabled` says, in the pipeline's order. */
-export function pipelineFor(phases: readonly PhaseName[], config: Pick<PipelineConfig, 'predict'>): PipelineOrchestrator {
+export function pipelineFor(
+  phases: readonly PhaseName[],
+  config: Pick<PipelineConfig, 'predict'>,
+): PipelineOrchestrator {
   const training = trainingPhaseNames.filter((name) => phases.includes(name))
   const pipeline = new PipelineOrchestrator()
     .addStage(new DataLoaderStage())
@@ -41,7 +44,9 @@ export function pipelineFor(phases: readonly PhaseName[], config: Pick<PipelineC
 export async function runPipeline(config: PipelineConfig, options: RunPipelineOptions = {}): Promise<PipelineResult> {
   const phases = options.phases ?? phaseNames.filter((name) => config[name as 'train'].enabled)
   if (phases.length === 0)
-    throw new ConfigError(`pipeline: expected at least one of the phases ${phaseNames.join(', ')}, got none. Enable one.`)
+    throw new ConfigError(
+      `pipeline: expected at least one of the phases ${phaseNames.join(', ')}, got none. Enable one.`,
+    )
   // A caller's own sections (the command line's logging, say) are none of the pipeline's.
   const own = Object.fromEntries(Object.entries(config).filter(([key]) => key in pipelineShape))
   return pipelineFor(phases, config).run(own, options)

@@ -6,7 +6,14 @@ import { forwardNetworks } from '../train/index.ts'
 import { SnapshotError } from '../util/errors.ts'
 import type { PhaseContext } from './context.ts'
 import { refusePickle, startingSnapshot } from './lineage.ts'
-import { buildNetworks, freeze, loadNetworks, withoutPretrained, type NetworkPair, type NetworkSpec } from './networks.ts'
+import {
+  buildNetworks,
+  freeze,
+  loadNetworks,
+  withoutPretrained,
+  type NetworkPair,
+  type NetworkSpec,
+} from './networks.ts'
 import type { DistillOptions } from './options/distill.ts'
 
 export interface Teacher {
@@ -16,7 +23,11 @@ export interface Teacher {
 }
 
 /** @param student gives classes and preprocessing to a teacher of bare weight files, whose backbone must be the student's */
-export async function openTeacher(options: DistillOptions, student: NetworkSpec, context: PhaseContext): Promise<Teacher> {
+export async function openTeacher(
+  options: DistillOptions,
+  student: NetworkSpec,
+  context: PhaseContext,
+): Promise<Teacher> {
   const { spec, pair } = await teacherNetworks(options, student, context)
   if (spec.classNames.length !== student.classNames.length) {
     pair.dispose()
@@ -62,7 +73,8 @@ async function teacherNetworks(
   const kind = [...state.keys()].some((name) => name.endsWith('bias')) ? 'linear' : 'cosine'
   const scale = logitScaleOf(metadata['trivium']) ?? (kind === 'cosine' ? options.scale : 1)
   const classes = [...state.values()][0]?.shape[0] ?? 0
-  const classNames = classes === student.classNames.length ? student.classNames : Array.from({ length: classes }, String)
+  const classNames =
+    classes === student.classNames.length ? student.classNames : Array.from({ length: classes }, String)
   const spec: NetworkSpec = {
     ...student,
     backbone: withoutPretrained(student.backbone),

@@ -21,7 +21,6 @@ export const trainPhase: Phase<TrainOptions> = {
         task: (parts) =>
           classificationTask('train', parts, {
             scale,
-            // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous for losses with a teacher
             loss: async (outputs, { labels }) => ({
               loss: cosine ? arcfaceLoss(outputs, labels, options) : crossEntropyLoss(outputs, labels, options),
               parts: {},

@@ -7,7 +7,13 @@ import { torch } from '../binding/index.ts'
 import { evaluationPlan } from '../augment/index.ts'
 import { Loader, randomSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
 import { findSnapshot, readSnapshot, SnapshotStore, type Snapshot } from '../snapshot/index.ts'
-import { parseTrainingState, runTraining, type LoopResult, type TrainingState, type TrainingTask } from '../train/index.ts'
+import {
+  parseTrainingState,
+  runTraining,
+  type LoopResult,
+  type TrainingState,
+  type TrainingTask,
+} from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import type { PhaseContext, PhaseName, PhaseResult, Precision } from './context.ts'
 import { resizeToFor } from './image-geometry.ts'
@@ -37,10 +43,17 @@ export interface Recipe {
   dispose?(): void
 }
 
-export async function runTrainingPhase(recipe: Recipe, options: TrainingOptions, context: PhaseContext): Promise<PhaseResult> {
+export async function runTrainingPhase(
+  recipe: Recipe,
+  options: TrainingOptions,
+  context: PhaseContext,
+): Promise<PhaseResult> {
   const started = performance.now()
   const { name } = recipe
-  const store = await SnapshotStore.open(join(context.run.snapshots, name), { keep: options.keep, logger: context.logger })
+  const store = await SnapshotStore.open(join(context.run.snapshots, name), {
+    keep: options.keep,
+    logger: context.logger,
+  })
   const resumeFrom = context.resume ? await snapshotToResume(store) : null
   if (resumeFrom !== null && parseTrainingState(resumeFrom.state, resumeFrom.path).finished) {
     const state = parseTrainingState(resumeFrom.state, resumeFrom.path)
@@ -56,8 +69,12 @@ export async function runTrainingPhase(recipe: Recipe, options: TrainingOptions,
     return pair
   }
   try {
-    const starting = resumeFrom === null ? await startingSnapshot(name, { path: options.initFrom, option: `${name}.init_from` }, context) : null
-    const adopted = starting !== null && adoptable(starting, spec, options.initFrom !== null, recipe, context) ? starting : null
+    const starting =
+      resumeFrom === null
+        ? await startingSnapshot(name, { path: options.initFrom, option: `${name}.init_from` }, context)
+        : null
+    const adopted =
+      starting !== null && adoptable(starting, spec, options.initFrom !== null, recipe, context) ? starting : null
     const ownWeights = adopted === null && resumeFrom === null
     const pair = await build(ownWeights ? spec : { ...spec, backbone: withoutPretrained(spec.backbone) })
     if (adopted !== null) await adopt(adopted, pair, spec, recipe, context)
@@ -72,7 +89,10 @@ export async function runTrainingPhase(recipe: Recipe, options: TrainingOptions,
     const validation = options.useValidation ? validationLoader(spec, options, context) : null
     const task = await recipe.task({ spec, pair, precision, validation })
     const loop = await trainWithProgress(task, { recipe, options, context, spec, store, pair, emaPair, resumeFrom })
-    return { ...resultOf(name, loop.state, loop.outcome === 'finished' ? loop.best : loop.last, started), outcome: loop.outcome }
+    return {
+      ...resultOf(name, loop.state, loop.outcome === 'finished' ? loop.best : loop.last, started),
+      outcome: loop.outcome,
+    }
   } finally {
     recipe.dispose?.()
     for (const pair of pairs) pair.dispose()
@@ -139,7 +159,10 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
             record.val_accuracy === null ? null : `val accuracy ${percent(record.val_accuracy)}`,
             `${record.seconds.toFixed(1)} s`,
           ]
-          logger.info(`${recipe.name} epoch ${record.epoch}: ${measured.filter((text) => text !== null).join(', ')}`, record)
+          logger.info(
+            `${recipe.name} epoch ${record.epoch}: ${measured.filter((text) => text !== null).join(', ')}`,
+            record,
+          )
         },
       },
     )
@@ -173,7 +196,13 @@ function specFor(recipe: Recipe, options: TrainingOptions, context: PhaseContext
 }
 
 /** Whether the weights can be taken over; a predecessor of another architecture is left aside with a warning. */
-function adoptable(snapshot: Snapshot, spec: NetworkSpec, explicit: boolean, recipe: Recipe, context: PhaseContext): boolean {
+function adoptable(
+  snapshot: Snapshot,
+  spec: NetworkSpec,
+  explicit: boolean,
+  recipe: Recipe,
+  context: PhaseContext,
+): boolean {
   const theirs = specOf(snapshot).backbone
   if (isSameArchitecture(theirs, spec.backbone)) return true
   if (explicit)
@@ -187,7 +216,13 @@ function adoptable(snapshot: Snapshot, spec: NetworkSpec, explicit: boolean, rec
   return false
 }
 
-async function adopt(snapshot: Snapshot, pair: NetworkPair, spec: NetworkSpec, recipe: Recipe, context: PhaseContext): Promise<void> {
+async function adopt(
+  snapshot: Snapshot,
+  pair: NetworkPair,
+  spec: NetworkSpec,
+  recipe: Recipe,
+  context: PhaseContext,
+): Promise<void> {
   const theirs = specOf(snapshot)
   const sameHead = JSON.stringify(theirs.head) === JSON.stringify(spec.head)
   const sameClasses = theirs.classNames.join('\0') === spec.classNames.join('\0')
@@ -196,7 +231,9 @@ async function adopt(snapshot: Snapshot, pair: NetworkPair, spec: NetworkSpec, r
     await pair.backbone.loadStateDict(await loadPart(snapshot, 'backbone', true))
     if (withHead) await pair.head.loadStateDict(await loadPart(snapshot, 'head', true))
   })
-  context.logger.info(`${recipe.name}: starts from ${withHead ? 'backbone and head' : 'the backbone'} of ${snapshot.path}`)
+  context.logger.info(
+    `${recipe.name}: starts from ${withHead ? 'backbone and head' : 'the backbone'} of ${snapshot.path}`,
+  )
 }
 
 function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOptions, context: PhaseContext): Loader {
@@ -214,9 +251,15 @@ function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOpti
     seed: phaseSeed(seed, recipe.name),
   })
   const inOrder = context.defaults.shuffleTrain ? randomSampler : sequentialSampler
-  const sampler = (recipe.sampler ?? ((samples, _, key) => inOrder(samples, key)))(dataset, batchSize, phaseSeed(seed, recipe.name))
+  const sampler = (recipe.sampler ?? ((samples, _, key) => inOrder(samples, key)))(
+    dataset,
+    batchSize,
+    phaseSeed(seed, recipe.name),
+  )
   if (sampler.length < batchSize)
-    throw new ConfigError(`${recipe.name}: expected at least one batch of ${batchSize}, the sampler gives ${sampler.length} images. Lower batch_size.`)
+    throw new ConfigError(
+      `${recipe.name}: expected at least one batch of ${batchSize}, the sampler gives ${sampler.length} images. Lower batch_size.`,
+    )
   // A last batch of a few images would have noisy batch statistics, and of one image none at all.
   return new Loader({ dataset, sampler, plan, batchSize, views: recipe.views, dropLast: true, device })
 }
@@ -241,7 +284,12 @@ function validationLoader(spec: NetworkSpec, options: TrainingOptions, context: 
   return new Loader({ dataset, sampler: sequentialSampler(dataset), plan, batchSize, device })
 }
 
-function resultOf(phase: PhaseName, state: TrainingState, snapshot: string, started: number): Omit<PhaseResult, 'outcome'> {
+function resultOf(
+  phase: PhaseName,
+  state: TrainingState,
+  snapshot: string,
+  started: number,
+): Omit<PhaseResult, 'outcome'> {
   const { best, epoch, step } = state
   return {
     phase,

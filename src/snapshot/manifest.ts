@@ -43,11 +43,16 @@ export async function readManifest(folder: string): Promise<Manifest> {
     parsed = JSON.parse(await readFile(path, 'utf8'))
   } catch (cause) {
     const why = systemCode(cause) === null ? 'it is not JSON' : `the system answered ${systemCode(cause)}`
-    throw new SnapshotError(`${path}: expected the manifest of a snapshot, but ${why}. Take another snapshot of the run.`, { cause })
+    throw new SnapshotError(
+      `${path}: expected the manifest of a snapshot, but ${why}. Take another snapshot of the run.`,
+      { cause },
+    )
   }
   const manifest = manifestSchema.safeParse(parsed)
   if (!manifest.success)
-    throw new SnapshotError(`${path}: expected the manifest of a snapshot, got other JSON. Take another snapshot of the run.`)
+    throw new SnapshotError(
+      `${path}: expected the manifest of a snapshot, got other JSON. Take another snapshot of the run.`,
+    )
   return manifest.data
 }
 
@@ -63,9 +68,13 @@ export async function verifyFiles(folder: string, manifest: Manifest): Promise<v
       throw new SnapshotError(`${path}: expected a file of ${expected.bytes} bytes, got none. ${remedy}`, { cause })
     }
     if (bytes !== expected.bytes)
-      throw new SnapshotError(`${path}: expected ${expected.bytes} bytes, got ${bytes}: the file was cut off or changed. ${remedy}`)
+      throw new SnapshotError(
+        `${path}: expected ${expected.bytes} bytes, got ${bytes}: the file was cut off or changed. ${remedy}`,
+      )
     const sha256 = await sha256OfFile(path)
     if (sha256 !== expected.sha256)
-      throw new SnapshotError(`${path}: expected SHA-256 ${expected.sha256}, got ${sha256}: the file is damaged. ${remedy}`)
+      throw new SnapshotError(
+        `${path}: expected SHA-256 ${expected.sha256}, got ${sha256}: the file is damaged. ${remedy}`,
+      )
   }
 }

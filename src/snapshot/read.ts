@@ -60,7 +60,9 @@ export async function readSnapshot(path: string): Promise<Snapshot> {
     parts,
     async load(part) {
       if (!parts.includes(part))
-        throw new SnapshotError(`${folder}: expected ${part}.safetensors in the snapshot, it holds ${parts.join(', ')}.`)
+        throw new SnapshotError(
+          `${folder}: expected ${part}.safetensors in the snapshot, it holds ${parts.join(', ')}.`,
+        )
       return (await readSafetensors(join(folder, `${part}.safetensors`))).tensors
     },
   }

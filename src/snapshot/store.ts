@@ -44,7 +44,10 @@ export class SnapshotStore {
    *
    * @param options.keep newest snapshots kept besides the best, ≥ 1
    */
-  static async open(folder: string, options: { readonly keep: number; readonly logger: Logger }): Promise<SnapshotStore> {
+  static async open(
+    folder: string,
+    options: { readonly keep: number; readonly logger: Logger },
+  ): Promise<SnapshotStore> {
     await ensureDir(folder)
     for (const name of await readdir(folder)) {
       if (!name.startsWith(temporaryPrefix)) continue
@@ -148,10 +151,19 @@ export class SnapshotStore {
 }
 
 function bytesOf(content: SnapshotContent): number {
-  const width: Record<string, number> = { float64: 8, int64: 8, float32: 4, int32: 4, float16: 2, bfloat16: 2, int16: 2 }
+  const width: Record<string, number> = {
+    float64: 8,
+    int64: 8,
+    float32: 4,
+    int32: 4,
+    float16: 2,
+    bfloat16: 2,
+    int16: 2,
+  }
   let bytes = 0
   for (const tensors of content.parts.values()) {
-    for (const tensor of tensors.values()) bytes += tensor.shape.reduce((product, side) => product * side, width[tensor.dtype] ?? 1)
+    for (const tensor of tensors.values())
+      bytes += tensor.shape.reduce((product, side) => product * side, width[tensor.dtype] ?? 1)
   }
   return bytes
 }

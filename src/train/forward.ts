@@ -14,7 +14,9 @@ export async function forwardNetworks(
   images: Tensor,
   precision: 'float32' | 'bfloat16',
 ): Promise<{ features: Tensor; outputs: Tensor }> {
-  const raw = await torch.autocast(precision === 'bfloat16' ? 'bfloat16' : null, () => networks.backbone.forward(images))
+  const raw = await torch.autocast(precision === 'bfloat16' ? 'bfloat16' : null, () =>
+    networks.backbone.forward(images),
+  )
   return torch.autocast(null, async () => {
     const features = raw.dtype === 'float32' ? raw : raw.to('float32')
     return { features, outputs: await networks.head.forward(features) }

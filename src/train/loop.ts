@@ -200,8 +200,7 @@ class TrainingRun {
     this.#guard.check('loss', loss, at, null)
     await torch.backward(output.loss)
     const gradientNorm = await this.#optimizer.clipGradNorm(this.#options.gradClip)
-    if (!Number.isFinite(gradientNorm))
-      this.#guard.check('gradient norm', gradientNorm, at, await this.#lastSnapshot())
+    if (!Number.isFinite(gradientNorm)) this.#guard.check('gradient norm', gradientNorm, at, await this.#lastSnapshot())
     await this.#optimizer.step(learningRate)
     await this.#optimizer.zeroGrad()
     await this.#ema?.update(step)
@@ -255,7 +254,9 @@ class TrainingRun {
       val_accuracy: validation.accuracy,
       images_per_second: Number((sums.samples / Math.max(1e-9, sums.seconds)).toFixed(1)),
     }
-    const best = isBetter(validation, this.#state.best, this.#options.monitor) ? { epoch, ...validation } : this.#state.best
+    const best = isBetter(validation, this.#state.best, this.#options.monitor)
+      ? { epoch, ...validation }
+      : this.#state.best
     const waited = epoch - (best?.epoch ?? epoch)
     const { patience } = this.#options
     const outOfPatience = task.validate !== null && patience !== null && waited >= patience

@@ -1,7 +1,14 @@
 import { z } from 'zod'
 import { arcfaceLossShape, type ArcFaceLossOptions } from '../../losses/index.ts'
 import type { Unavailable } from '../../util/unavailable.ts'
-import { checkedTraining, mixingShape, trainingShape, unavailableMixing, type MixingOptions, type TrainingOptions } from './training.ts'
+import {
+  checkedTraining,
+  mixingShape,
+  trainingShape,
+  unavailableMixing,
+  type MixingOptions,
+  type TrainingOptions,
+} from './training.ts'
 
 /** Distillation: the student learns the teacher's soft scores and the labels together. */
 export interface DistillOptions extends TrainingOptions, MixingOptions, ArcFaceLossOptions {
@@ -21,13 +28,30 @@ const schema: z.ZodType<DistillOptions> = z
     temperature: z.number().positive().default(4).describe('softens teacher and student alike'),
     alpha: z.number().min(0).max(1).default(0.5).describe('weight of the teacher; 1 − alpha is that of the labels'),
     hardLoss: z.enum(['cross_entropy', 'arcface']).default('cross_entropy').describe('loss on the labels'),
-    teacherBackbonePath: z.string().min(1).nullable().default(null).describe('snapshot folder or .safetensors; null: the arcface phase'),
-    teacherHeadPath: z.string().min(1).nullable().default(null).describe('.safetensors; not needed with a snapshot folder'),
-    useEmaTeacher: z.boolean().default(true).describe('the averaged weights of the teacher’s snapshot rather than the live ones'),
+    teacherBackbonePath: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe('snapshot folder or .safetensors; null: the arcface phase'),
+    teacherHeadPath: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe('.safetensors; not needed with a snapshot folder'),
+    useEmaTeacher: z
+      .boolean()
+      .default(true)
+      .describe('the averaged weights of the teacher’s snapshot rather than the live ones'),
   })
   .superRefine((options, issues) => {
     if (options.teacherHeadPath !== null && options.teacherBackbonePath === null)
-      issues.addIssue({ code: 'custom', path: ['teacherHeadPath'], message: 'teacher_head_path needs teacher_backbone_path beside it' })
+      issues.addIssue({
+        code: 'custom',
+        path: ['teacherHeadPath'],
+        message: 'teacher_head_path needs teacher_backbone_path beside it',
+      })
   })
 
 export const distillOptionsSchema: z.ZodType<DistillOptions> = checkedTraining(schema, 10)

@@ -18,7 +18,12 @@ export interface EvaluatePhaseOptions {
 
 export const evaluateOptionsSchema: z.ZodType<EvaluatePhaseOptions> = z.strictObject({
   enabled: z.boolean().default(true),
-  model: z.string().min(1).nullable().default(null).describe('snapshot folder; null: the last training phase of the run'),
+  model: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe('snapshot folder; null: the last training phase of the run'),
   useEma: z.boolean().default(true).describe('the averaged weights where the snapshot has them'),
   batchSize: z.number().int().positive().default(256),
   split: z.enum(['test', 'validation', 'train']).default('test'),

@@ -12,9 +12,21 @@ export interface ExportPhaseOptions {
 
 export const exportOptionsSchema: z.ZodType<ExportPhaseOptions> = z.strictObject({
   enabled: z.boolean().default(true),
-  model: z.string().min(1).nullable().default(null).describe('snapshot folder; null: the last training phase of the run'),
+  model: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe('snapshot folder; null: the last training phase of the run'),
   useEma: z.boolean().default(true),
-  formats: z.array(z.enum(['onnx', 'torchscript'])).min(1).default(['onnx', 'torchscript']),
+  formats: z
+    .array(z.enum(['onnx', 'torchscript']))
+    .min(1)
+    .default(['onnx', 'torchscript']),
   probes: z.number().int().positive().default(64).describe('real test images that both models must agree on'),
-  tolerance: z.number().positive().default(1e-3).describe('largest difference of a logit, relative to the largest logit or 1'),
+  tolerance: z
+    .number()
+    .positive()
+    .default(1e-3)
+    .describe('largest difference of a logit, relative to the largest logit or 1'),
 })

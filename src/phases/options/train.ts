@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import type { Unavailable } from '../../util/unavailable.ts'
-import { checkedTraining, mixingShape, trainingShape, unavailableMixing, type MixingOptions, type TrainingOptions } from './training.ts'
+import {
+  checkedTraining,
+  mixingShape,
+  trainingShape,
+  unavailableMixing,
+  type MixingOptions,
+  type TrainingOptions,
+} from './training.ts'
 
 /** Plain supervised training. The flat keys of a simple configuration (num_epochs, learning_rate …) arrive here. */
 export interface TrainOptions extends TrainingOptions, MixingOptions {

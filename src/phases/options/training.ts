@@ -53,10 +53,16 @@ const positiveInteger = z.number().int().positive()
 export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingOptions> {
   return {
     enabled: z.boolean().default(defaults.enabled).describe('run this phase when no phases are named'),
-    epochs: positiveInteger.nullable().default(null).describe(`length in epochs; ${defaults.epochs} when steps is not given either`),
+    epochs: positiveInteger
+      .nullable()
+      .default(null)
+      .describe(`length in epochs; ${defaults.epochs} when steps is not given either`),
     steps: positiveInteger.nullable().default(null).describe('length in optimizer steps, instead of epochs'),
     batchSize: positiveInteger.default(defaults.batchSize).describe('images per step (SupCon: each gives two views)'),
-    imageSize: positiveInteger.nullable().default(null).describe("side of the network's input in pixels; null: data.image_size"),
+    imageSize: positiveInteger
+      .nullable()
+      .default(null)
+      .describe("side of the network's input in pixels; null: data.image_size"),
     optimizer: z.enum(['adamw', 'sgd']).default('adamw'),
     lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
     weightDecay: z.number().min(0).default(defaults.weightDecay),
@@ -69,14 +75,29 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
     warmupEpochs: z.number().min(0).nullable().default(null).describe('linear warm-up from 0; may be a fraction'),
     warmupSteps: z.number().int().min(0).nullable().default(null).describe('linear warm-up, instead of warmup_epochs'),
     finalLrFraction: z.number().min(0).max(1).default(0).describe('cosine ends at this fraction of lr'),
-    precision: z.enum(['float32', 'bfloat16']).nullable().default(null).describe('of the forward and backward pass; null: the general one'),
+    precision: z
+      .enum(['float32', 'bfloat16'])
+      .nullable()
+      .default(null)
+      .describe('of the forward and backward pass; null: the general one'),
     emaDecay: z.number().min(0).lt(1).default(defaults.emaDecay).describe('decay of the weight average; 0 keeps none'),
     gradClip: z.number().min(0).default(0).describe('largest global gradient norm; 0 does not clip'),
     augmentations: augmentationOptionsSchema.prefault({}),
-    backbone: backboneOptionsSchema.nullable().default(null).describe('this phase’s network; null: the general backbone'),
-    initFrom: z.string().min(1).nullable().default(null).describe('snapshot folder to start from; null: the predecessor’s best'),
+    backbone: backboneOptionsSchema
+      .nullable()
+      .default(null)
+      .describe('this phase’s network; null: the general backbone'),
+    initFrom: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe('snapshot folder to start from; null: the predecessor’s best'),
     useValidation: z.boolean().default(true).describe('measure the validation part after each epoch'),
-    monitor: z.enum(['accuracy', 'loss']).default('accuracy').describe('what the best snapshot and early stopping go by'),
+    monitor: z
+      .enum(['accuracy', 'loss'])
+      .default('accuracy')
+      .describe('what the best snapshot and early stopping go by'),
     earlyStopping: z.boolean().default(false),
     earlyStoppingPatience: positiveInteger.default(5).describe('epochs without improvement before stopping'),
     snapshotEvery: positiveInteger.default(1).describe('epochs between snapshots'),
@@ -89,11 +110,21 @@ export function checkedTraining<T extends TrainingOptions>(schema: z.ZodType<T>,
   return schema
     .superRefine((options, issues) => {
       if (options.epochs !== null && options.steps !== null)
-        issues.addIssue({ code: 'custom', path: ['steps'], message: `only one of epochs and steps can be given, got epochs=${options.epochs} and steps=${options.steps}` })
+        issues.addIssue({
+          code: 'custom',
+          path: ['steps'],
+          message: `only one of epochs and steps can be given, got epochs=${options.epochs} and steps=${options.steps}`,
+        })
       if (options.warmupEpochs !== null && options.warmupSteps !== null)
-        issues.addIssue({ code: 'custom', path: ['warmupSteps'], message: 'only one of warmup_epochs and warmup_steps can be given' })
+        issues.addIssue({
+          code: 'custom',
+          path: ['warmupSteps'],
+          message: 'only one of warmup_epochs and warmup_steps can be given',
+        })
     })
-    .transform((options) => (options.epochs === null && options.steps === null ? { ...options, epochs: defaultEpochs } : options))
+    .transform((options) =>
+      options.epochs === null && options.steps === null ? { ...options, epochs: defaultEpochs } : options,
+    )
 }
 
 const isTrue = (value: unknown): boolean => value === true
@@ -110,6 +141,10 @@ export interface MixingOptions {
 }
 
 export const unavailableMixing: readonly Unavailable[] = [
-  { key: 'mixMethod', what: 'mixing images within a batch', isSet: (value) => value !== undefined && value !== null && value !== 'none' },
+  {
+    key: 'mixMethod',
+    what: 'mixing images within a batch',
+    isSet: (value) => value !== undefined && value !== null && value !== 'none',
+  },
   { key: 'useManifoldMixup', what: 'manifold mixup', isSet: isTrue },
 ]

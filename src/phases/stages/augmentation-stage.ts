@@ -5,7 +5,6 @@ import type { Stage, StageContext } from '../orchestrator.ts'
 export class AugmentationStage implements Stage {
   readonly name: string = 'augmentation'
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a stage may be asynchronous
   async run(context: StageContext): Promise<void> {
     context.trainingPlan = ({ augmentations, ...plan }) => trainingPlan(augmentations, plan)
   }

@@ -14,7 +14,9 @@ export class DataLoaderStage implements Stage {
   async run(context: StageContext): Promise<void> {
     const { config, run, parentRun, logger, signal, progress } = context
     const own = join(run.snapshots, splitFile)
-    const earlier = [own, ...(parentRun === null ? [] : [join(parentRun.snapshots, splitFile)])].find((path) => existsSync(path))
+    const earlier = [own, ...(parentRun === null ? [] : [join(parentRun.snapshots, splitFile)])].find((path) =>
+      existsSync(path),
+    )
     let shown: string | null = null
     try {
       context.data = await openDataset(config.data, {

@@ -25,7 +25,13 @@ export class ModelLoaderStage implements Stage {
       const key = JSON.stringify([backbone, imageSize])
       if (tried.has(key)) continue
       tried.add(key)
-      const model = await createBackbone({ backbone: { ...backbone, pretrained: false }, imageSize, device: 'cpu', seed: 0, logger })
+      const model = await createBackbone({
+        backbone: { ...backbone, pretrained: false },
+        imageSize,
+        device: 'cpu',
+        seed: 0,
+        logger,
+      })
       logger.info(`model: ${model.name}, ${model.parameterCount} parameters, ${model.numFeatures} features`)
       model.dispose()
     }

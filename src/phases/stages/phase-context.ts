@@ -8,9 +8,13 @@ import type { StageContext } from '../orchestrator.ts'
 export function phaseContext(context: StageContext, stage: string): PhaseContext {
   const { config, data, createBackbone } = context
   if (data === null)
-    throw new ConfigError(`${stage}: expected data, but no stage before it loaded any. Add DataLoaderStage before ${stage}.`)
+    throw new ConfigError(
+      `${stage}: expected data, but no stage before it loaded any. Add DataLoaderStage before ${stage}.`,
+    )
   if (createBackbone === null)
-    throw new ConfigError(`${stage}: expected a model, but no stage before it provides one. Add ModelLoaderStage before ${stage}.`)
+    throw new ConfigError(
+      `${stage}: expected a model, but no stage before it provides one. Add ModelLoaderStage before ${stage}.`,
+    )
   return {
     run: context.run,
     parentRun: context.parentRun,
@@ -32,6 +36,11 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
   }
 }
 
-export async function runPhase<Options>(phase: Phase<Options>, options: Options, context: StageContext, stage: string): Promise<void> {
+export async function runPhase<Options>(
+  phase: Phase<Options>,
+  options: Options,
+  context: StageContext,
+  stage: string,
+): Promise<void> {
   context.results.push(await phase.run(options, phaseContext(context, stage)))
 }

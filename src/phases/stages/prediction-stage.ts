@@ -22,7 +22,8 @@ export class PredictionStage implements Stage {
   async run(context: StageContext): Promise<void> {
     const { config, run, logger, signal, files } = context
     const source = config.predict.images ?? (existsSync(dropFolder) ? dropFolder : null)
-    if (source === null) return logger.info(`prediction: no images; set predict.images, or put some into ${dropFolder}/`)
+    if (source === null)
+      return logger.info(`prediction: no images; set predict.images, or put some into ${dropFolder}/`)
     const images = await imagesIn(source)
     const predictor = await openPredictor(run.snapshots)
     try {
@@ -40,7 +41,10 @@ export class PredictionStage implements Stage {
           const error = result.status === 'rejected' ? String((result.reason as Error).message) : ''
           table += csvLine([names[index], prediction?.label, prediction?.confidence, error])
           if (prediction === undefined) logger.warn(`prediction: ${names[index]} is left out: ${error}`)
-          else logger.info(`prediction: ${names[index]}: ${prediction.label} (${(prediction.confidence * 100).toFixed(1)} %)`)
+          else
+            logger.info(
+              `prediction: ${names[index]}: ${prediction.label} (${(prediction.confidence * 100).toFixed(1)} %)`,
+            )
         }
       }
       const path = join(run.evalResults, 'new_images.csv')
@@ -54,7 +58,8 @@ export class PredictionStage implements Stage {
 
 async function imagesIn(source: string): Promise<string[]> {
   const found = await stat(source).catch(() => null)
-  if (found === null) throw new ConfigError(`predict.images: expected an image or a folder of images, ${source} does not exist.`)
+  if (found === null)
+    throw new ConfigError(`predict.images: expected an image or a folder of images, ${source} does not exist.`)
   if (!found.isDirectory()) return [source]
   const entries = await readdir(source, { recursive: true, withFileTypes: true })
   const images = entries.filter((entry) => entry.isFile() && imageName.test(entry.name))

@@ -95,7 +95,10 @@ class Writer {
   void append_type(int64_t number, c10::ScalarType dtype, const SymbolicShape& shape) {
     if (!types_.empty()) types_ += ',';
     types_ += "\"" + std::to_string(number) + "\":{\"dtype\":\"" + dtype_name(dtype) + "\",\"shape\":[";
-    for (size_t d = 0; d < shape.size(); ++d) types_ += (d > 0 ? "," : "") + std::to_string(shape[d]);
+    for (size_t d = 0; d < shape.size(); ++d) {
+      if (d > 0) types_ += ',';
+      types_ += std::to_string(shape[d]);
+    }
     types_ += "]}";
   }
 

@@ -11,6 +11,8 @@ import { ProtobufWriter } from './protobuf.ts'
 
 /** Protobuf's own limit for one message. */
 const MAX_BYTES = 2 ** 31 - 1
+/** Room for what follows the graph. */
+const MAX_METADATA = 2 ** 24
 
 /** AttributeProto.AttributeType and the field that holds it. */
 const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const
@@ -26,6 +28,8 @@ export const GRAPH_DIGEST = 'trivium.graph_sha256'
 export function serializeModel(model: OnnxModel): Buffer {
   const graph = new ProtobufWriter()
   writeGraph(graph, model)
+  // Before the digest, which would read it all.
+  if (graph.length > MAX_BYTES - MAX_METADATA) throw tooLarge(graph.length)
   const digest = createHash('sha256')
   for (const piece of graph.pieces) digest.update(piece)
 
@@ -44,13 +48,15 @@ export function serializeModel(model: OnnxModel): Buffer {
       entry.string(2, value)
     })
   }
-  if (out.length > MAX_BYTES) {
-    throw new SnapshotError(
-      `export: the model has ${(out.length / 2 ** 30).toFixed(2)} GiB; an ONNX file holds at most 2 GiB. ` +
-        'Export a smaller backbone, or use the TorchScript format (export.formats: [torchscript]).',
-    )
-  }
+  if (out.length > MAX_BYTES) throw tooLarge(out.length)
   return Buffer.concat(out.pieces, out.length)
+}
+
+function tooLarge(bytes: number): SnapshotError {
+  return new SnapshotError(
+    `export: the model has ${(bytes / 2 ** 30).toFixed(2)} GiB; an ONNX file holds at most 2 GiB. ` +
+      'Export a smaller backbone, or use the TorchScript format (export.formats: [torchscript]).',
+  )
 }
 
 function writeGraph(out: ProtobufWriter, model: OnnxModel): void {

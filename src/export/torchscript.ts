@@ -54,7 +54,7 @@ export async function exportTorchScript(
     await syncDirectory(dirname(path))
     return { path, bytes: (await stat(path)).size }
   } catch (error) {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => undefined) // the cause is what counts
     throw writeError(error, path)
   }
 }

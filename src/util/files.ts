@@ -29,7 +29,7 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     await rename(temporary, path)
     await syncDirectory(dirname(path))
   } catch (error) {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => undefined) // the cause is what counts
     throw writeError(error, path)
   }
 }

@@ -1,9 +1,9 @@
 /** ONNX Runtime is an optional dependency: it is loaded at its first use, and its absence is explained. */
 
-import type { InferenceSession } from 'onnxruntime-node'
+import type * as ort from 'onnxruntime-node'
 import { BindingError, SnapshotError } from './errors.ts'
 
-export type OnnxRuntime = typeof import('onnxruntime-node')
+export type OnnxRuntime = typeof ort
 
 /** @throws {BindingError} when the package is not installed or its library does not load on this machine */
 export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
@@ -29,7 +29,7 @@ export async function openSession(
   runtime: OnnxRuntime,
   model: Uint8Array,
   options: { label: string; threads?: number },
-): Promise<InferenceSession> {
+): Promise<ort.InferenceSession> {
   try {
     return await runtime.InferenceSession.create(model, {
       executionProviders: ['cpu'],

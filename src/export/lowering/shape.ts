@@ -1,29 +1,8 @@
 /** Operations that move elements without computing: views, joins, cuts, casts. */
 
-import type { DType } from '../../binding/index.ts'
 import { int, ints } from '../onnx-model.ts'
-import type { OnnxDType } from '../onnx-model.ts'
 import type { GraphBuilder } from './builder.ts'
 import type { Call } from './call.ts'
-
-/** c10::ScalarType numbers, as dtype arguments are traced. */
-const scalarTypes: Readonly<Record<number, DType>> = {
-  0: 'uint8',
-  1: 'int8',
-  2: 'int16',
-  3: 'int32',
-  4: 'int64',
-  5: 'float16',
-  6: 'float32',
-  7: 'float64',
-  11: 'bool',
-  15: 'bfloat16',
-}
-
-export function dtypeOf(call: Call, argument: string): OnnxDType {
-  const dtype = scalarTypes[call.int(argument)]
-  return dtype ?? call.unsupported(`dtype number ${call.int(argument)}`)
-}
 
 /** The value itself: contiguous, detach, dropout in evaluation … */
 export function identity(call: Call): void {
@@ -42,6 +21,7 @@ export function convert(call: Call, b: GraphBuilder): void {
 
 /** reshape, view, flatten, unflatten, squeeze, unsqueeze: the trace knows the shape that comes out. */
 export function reshape(call: Call, b: GraphBuilder): void {
+  if (call.overload === 'dtype') call.unsupported('a view of the same bytes as another type')
   call.result(b.reshape(call.tensor('self'), call.outputShape))
 }
 
@@ -63,10 +43,16 @@ export function transpose(call: Call, b: GraphBuilder): void {
   transposed(call, b, order)
 }
 
-/** aten::t — a matrix transposed, a vector as it is. */
-export function matrixTranspose(call: Call, b: GraphBuilder): void {
-  if (call.type('self').shape.length < 2) identity(call)
-  else transposed(call, b, [1, 0])
+/** aten::t and .T: all axes in reverse. */
+export function reverseAxes(call: Call, b: GraphBuilder): void {
+  const rank = call.type('self').shape.length
+  if (rank < 2) identity(call)
+  else
+    transposed(
+      call,
+      b,
+      Array.from({ length: rank }, (_, i) => rank - 1 - i),
+    )
 }
 
 export function expand(call: Call, b: GraphBuilder): void {

@@ -35,8 +35,8 @@ describe('imports', () => {
     ['names and option schemas of phases too', 'src/config/schema.ts', 'src/phases/options/arcface.ts', null],
     ['the phases themselves not', 'src/cli/plan.ts', 'src/phases/distill.ts', /public surface of phases/],
     ['the library does not reach for the command line', 'src/index.ts', 'src/cli/main.ts', /command line/],
-    ['nothing leaves src', 'src/util/a.ts', 'tests/helpers.ts', /leaves src/],
-    ['a folder that no layer knows is refused', 'src/helpers/a.ts', 'src/util/errors.ts', /belongs to no layer/],
+    ['nothing leaves src', 'src/util/a.ts', 'tests/a.ts', /leaves src/],
+    ['a folder that no layer knows is refused', 'src/misc/a.ts', 'src/util/errors.ts', /belongs to no layer/],
   ]
   for (const [name, from, to, expected] of cases) {
     test(`layers › ${name}`, () => {

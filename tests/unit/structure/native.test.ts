@@ -42,7 +42,7 @@ describe('includes', () => {
     ['nobody includes bindings', 'native/dispatch/operator.cc', 'native/bindings/queue.h', /only addon\.cc/],
     ['tests of native code do not either', 'native/tests/rng_test.cc', 'native/bindings/queue.h', /only addon\.cc/],
     ['addon.cc includes bindings', 'native/addon.cc', 'native/bindings/register.h', null],
-    ['a folder that no layer knows is refused', 'native/helpers/a.h', 'native/core/rng.h', /belongs to no layer/],
+    ['a folder that no layer knows is refused', 'native/misc/a.h', 'native/core/rng.h', /belongs to no layer/],
   ]
   for (const [name, from, to, expected] of cases) {
     test(`layers › ${name}`, () => {

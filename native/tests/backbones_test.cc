@@ -10,6 +10,7 @@
 
 using namespace trivium;
 using namespace trivium::nn;
+using trivium::testing::crc32;
 using trivium::testing::filled;
 using trivium::testing::Json;
 
@@ -162,7 +163,8 @@ static void wrong_options_are_refused() {
 
 int main() {
   std::set<std::string> seen;
-  for (const auto& expected : trivium::testing::golden("models.json")["backbones"].list) {
+  const auto golden = trivium::testing::golden("models.json");
+  for (const auto& expected : golden["backbones"].list) {
     agrees_with_golden(expected);
     seen.insert(expected["name"].text);
   }

@@ -119,10 +119,10 @@ class JsonReader {
   size_t position_ = 0;
 };
 
-/// tests/golden/<name>; tests run in the project's folder.
+/// tests/golden/<name>; the folder comes from native/tests/CMakeLists.txt.
 inline Json golden(const std::string& name) {
-  std::ifstream file("tests/golden/" + name);
-  if (!file) throw std::runtime_error("tests/golden/" + name + " is missing: run the tests in the project's folder");
+  std::ifstream file(std::string(TRIVIUM_GOLDEN) + "/" + name);
+  if (!file) throw std::runtime_error("golden file is missing: " + name);
   return JsonReader(std::string(std::istreambuf_iterator<char>(file), {})).read();
 }
 

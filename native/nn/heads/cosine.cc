@@ -26,7 +26,8 @@ class CosineHead : public Module {
 }  // namespace
 
 std::shared_ptr<Module> make_cosine_head(const Options& options) {
-  return std::make_shared<CosineHead>(required_size(options, "in_features"), required_size(options, "out_features"));
+  const int64_t in_features = required_size(options, "in_features");
+  return std::make_shared<CosineHead>(in_features, required_size(options, "out_features"));
 }
 
 }  // namespace trivium::nn

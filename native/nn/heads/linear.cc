@@ -22,7 +22,8 @@ class LinearHead : public Module {
 }  // namespace
 
 std::shared_ptr<Module> make_linear_head(const Options& options) {
-  return std::make_shared<LinearHead>(required_size(options, "in_features"), required_size(options, "out_features"));
+  const int64_t in_features = required_size(options, "in_features");
+  return std::make_shared<LinearHead>(in_features, required_size(options, "out_features"));
 }
 
 }  // namespace trivium::nn

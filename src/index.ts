@@ -1,6 +1,14 @@
 /** Trivium: image classifiers trained in TypeScript. Everything public, by name. */
 export { Tensor, torch, type DType, type TensorOptions } from './binding/index.ts'
-export { createHead, createModel, listModels, loadWeights, saveSafetensors, type Head, type Model } from './models/index.ts'
+export {
+  createHead,
+  createModel,
+  listModels,
+  loadWeights,
+  saveSafetensors,
+  type Head,
+  type Model,
+} from './models/index.ts'
 export { openDataset, type Batch, type Dataset, type DatasetSplits, type Sample } from './data/index.ts'
 export { runTraining, type Networks, type TrainingTask } from './train/index.ts'
 export { readSnapshot, SnapshotStore, type Snapshot } from './snapshot/index.ts'

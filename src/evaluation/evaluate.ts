@@ -68,7 +68,7 @@ export interface Analysis {
  * @throws {NonFiniteError} when a logit is NaN or infinite
  * @throws {ConfigError} when an option is out of range
  */
- 
+
 export async function evaluateScores(scores: Scores, options: EvaluateOptions = {}): Promise<Metrics> {
   return analyseScores(scores, options).metrics
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Tensor } from '../../../src/binding/index.ts'
+import type { Argument, Keywords } from '../../../src/binding/index.ts'
 import { SnapshotError, torch } from '../../../src/binding/index.ts'
 import type { TracedGraph } from '../../../src/export/graph.ts'
 import { lowerToOnnx } from '../../../src/export/lowering/index.ts'
@@ -325,7 +326,7 @@ describe('lowering', () => {
     await torch.scope(async () => {
       const x = numbers(2, 3)
       const y = positive(2, 3)
-      const call = (op: string, ...args: unknown[]): Tensor[] => [torch.call(op, ...args) as Tensor]
+      const call = (op: string, ...args: (Argument | Keywords)[]): Tensor[] => [torch.call(op, ...args) as Tensor]
       const pair: Arguments = [
         ['self', x],
         ['other', y],

@@ -3,14 +3,15 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from './build-native.mjs'
-import { locate, obtain, remedies, root } from './libtorch.mjs'
+import { locate, remedies, root } from './libtorch.mjs'
+import { obtain } from './obtain-libtorch.mjs'
 
 if (process.env.TRIVIUM_SKIP_NATIVE_BUILD) {
   process.stderr.write('TRIVIUM_SKIP_NATIVE_BUILD is set: the addon is not built.\n')
 } else if (existsSync(join(root, 'native'))) {
   const { found, tried, fixed } = locate()
   if (!found && !fixed) {
-    const failures = obtain()
+    const failures = await obtain()
     if (failures.length > 0) {
       process.stderr.write(`${remedies([...tried, ...failures])}\n`)
       process.exit(1)

@@ -1,15 +1,6 @@
-// Finds LibTorch, or obtains it: LIBTORCH → the torch of TORCH_PYTHON or python3 → a copy under .libtorch/.
+// Finds LibTorch: LIBTORCH → the torch of TORCH_PYTHON or python3 → a copy under .libtorch/ (which obtain-libtorch.mjs makes).
 import { spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -75,7 +66,9 @@ export function locate(environment = process.env, projectRoot = root) {
       return null
     }
     const version = versionOf(libtorch)
-    const problem = versionProblem(version)
+    const library = join('lib', process.platform === 'darwin' ? 'libtorch_cpu.dylib' : 'libtorch_cpu.so')
+    const problem =
+      versionProblem(version) ?? (existsSync(join(libtorch, library)) ? null : `is not whole: ${library} is missing`)
     tried.push(`${source}: ${libtorch} ${problem ?? `is LibTorch ${version}`}`)
     return problem ? null : { folder: libtorch, version, source, cuda: hasCuda(libtorch) }
   }
@@ -99,62 +92,4 @@ export function remedies(tried) {
     `  2. python3 -m pip install torch==${pinned}                (then npm run build:native finds it)`,
     '  3. node scripts/install.mjs                             (downloads it to .libtorch/; needs a Python package index)',
   ].join('\n')
-}
-
-const UNPACK = `
-import sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as wheel:
-    for member in wheel.infolist():
-        if member.filename.startswith(('torch/include/', 'torch/lib/', 'torch/share/cmake/', 'torch/version.py')) and '..' not in member.filename.split('/'):
-            wheel.extract(member, sys.argv[2])
-`
-
-/** Downloads the pinned torch wheel and unpacks its headers and libraries to .libtorch/, all or nothing. Returns what failed. */
-export function obtain(projectRoot = root, log = (line) => process.stderr.write(`${line}\n`)) {
-  const target = join(projectRoot, '.libtorch')
-  mkdirSync(projectRoot, { recursive: true })
-  for (const name of readdirSync(projectRoot)) {
-    if (name.startsWith('.libtorch-')) rmSync(join(projectRoot, name), { recursive: true, force: true })
-  }
-  const work = mkdtempSync(join(projectRoot, '.libtorch-'))
-  const failures = []
-  // The CPU build first: on Linux the default index's wheel is a CUDA build that needs gigabytes of libraries beside it.
-  const indexes = [
-    ['the CPU wheels of the PyTorch site', ['--index-url', 'https://download.pytorch.org/whl/cpu']],
-    ['the configured Python package index', []],
-  ]
-  try {
-    for (const [label, flags] of indexes) {
-      log(`LibTorch ${pinned}: downloading from ${label} …`)
-      const pip = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--retries', '1', '--timeout', '20']
-      const quiet = ['--quiet', '--disable-pip-version-check', '--dest', work]
-      const result = spawnSync(
-        process.env.TORCH_PYTHON || 'python3',
-        [...pip, ...quiet, ...flags, `torch==${pinned}`],
-        {
-          encoding: 'utf8',
-        },
-      )
-      const wheel = readdirSync(work).find((name) => name.endsWith('.whl'))
-      if (result.status !== 0 || !wheel) {
-        const reason = result.error?.message ?? result.stderr?.trim().split('\n').at(-1) ?? `status ${result.status}`
-        failures.push(`${label}: ${reason}`)
-        continue
-      }
-      const unpacked = spawnSync(process.env.TORCH_PYTHON || 'python3', ['-c', UNPACK, join(work, wheel), work], {
-        encoding: 'utf8',
-      })
-      rmSync(join(work, wheel))
-      if (unpacked.status !== 0 || !libtorchIn(work)) {
-        failures.push(`${label}: ${wheel} could not be unpacked: ${unpacked.stderr?.trim().split('\n').at(-1) ?? ''}`)
-        continue
-      }
-      rmSync(target, { recursive: true, force: true })
-      renameSync(work, target)
-      return []
-    }
-    return failures
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
 }

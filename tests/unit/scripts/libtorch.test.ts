@@ -38,10 +38,11 @@ function write(path: string, text = ''): void {
   writeFileSync(path, text)
 }
 
-/** A folder that looks like LibTorch: the header by which one is known, and a version header. */
+/** A folder that looks like LibTorch: the header by which one is known, a version header and the library. */
 function fakeLibtorch(at: string, version: string, header = 'torch/headeronly/version.h'): string {
   const [major, minor] = version.split('.')
   write(join(at, 'include/torch/csrc/api/include/torch/types.h'))
+  write(join(at, 'lib/libtorch_cpu.so'))
   write(join(at, 'include', header), `#define TORCH_VERSION_MAJOR ${major}\n#define TORCH_VERSION_MINOR ${minor}\n`)
   return at
 }

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pipelineConfigSchema, phases, phaseNames } from '../../../src/phases/index.ts'
+import { isSameArchitecture } from '../../../src/phases/networks.ts'
+import { unavailableArcface } from '../../../src/phases/options/arcface.ts'
+import { unavailableEvaluate } from '../../../src/phases/options/evaluate.ts'
+import { unavailableTrain } from '../../../src/phases/options/train.ts'
+import { resizeToFor } from '../../../src/phases/image-geometry.ts'
+import { findUnavailable } from '../../../src/util/unavailable.ts'
+
+const problem = (input: unknown): string => {
+  const parsed = pipelineConfigSchema.safeParse(input)
+  return parsed.success
+    ? ''
+    : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
+}
+
+test('options › everything has a default, and the checked object passes the check again', () => {
+  const config = pipelineConfigSchema.parse({})
+  assert.deepEqual(pipelineConfigSchema.parse(config), config)
+  assert.deepEqual(
+    phaseNames.map((name) => config[name].enabled),
+    [false, true, true, true, true, true],
+  )
+})
+
+test('options › a phase’s usual length holds when neither epochs nor steps is given, and steps take its place', () => {
+  assert.deepEqual(
+    [pipelineConfigSchema.parse({}).supcon.epochs, pipelineConfigSchema.parse({}).supcon.steps],
+    [20, null],
+  )
+  const { supcon } = pipelineConfigSchema.parse({ supcon: { steps: 200 } })
+  assert.deepEqual([supcon.epochs, supcon.steps], [null, 200])
+})
+
+test('options › epochs and steps together, both warm-ups, or a teacher’s head alone are refused', () => {
+  assert.match(
+    problem({ arcface: { epochs: 3, steps: 9 } }),
+    /arcface\.steps: only one of epochs and steps can be given, got epochs=3 and steps=9/,
+  )
+  assert.match(problem({ train: { warmupEpochs: 1, warmupSteps: 9 } }), /train\.warmupSteps/)
+  assert.match(
+    problem({ distill: { teacherHeadPath: 'head.safetensors' } }),
+    /distill\.teacherHeadPath: .*needs teacher_backbone_path/,
+  )
+})
+
+test('options › out of range values are refused', () => {
+  for (const input of [
+    { supcon: { temperature: 0 } },
+    { arcface: { margin: 2 } },
+    { arcface: { scale: 0 } },
+    { distill: { alpha: 1.5 } },
+    { train: { labelSmoothing: 1 } },
+    { train: { emaDecay: 1 } },
+    { train: { lr: 0 } },
+    { train: { batchSize: 0 } },
+    { train: { keep: 0 } },
+    { device: 'gpu' },
+    { seed: -1 },
+    { run: { name: '../elsewhere' } },
+    { export: { formats: [] } },
+    { evaluate: { split: 'all' } },
+    { supcon: { temprature: 0.1 } },
+  ])
+    assert.notEqual(problem(input), '', JSON.stringify(input))
+})
+
+test('options › what waits for its machinery is accepted, and found when it is set', () => {
+  const { arcface, train, evaluate } = pipelineConfigSchema.parse({
+    arcface: { useCurricularface: true, mixMethod: 'cutmix' },
+    evaluate: { ttaRuns: 4, computeVim: true },
+  })
+  assert.deepEqual(
+    findUnavailable(arcface, unavailableArcface).map(({ key }) => key),
+    ['mixMethod', 'useCurricularface'],
+  )
+  assert.deepEqual(findUnavailable(train, unavailableTrain), [])
+  assert.deepEqual(
+    findUnavailable(evaluate, unavailableEvaluate).map(({ key }) => key),
+    ['computeVim', 'ttaRuns'],
+  )
+})
+
+test('options › each phase stands under its own name', () => {
+  for (const name of phaseNames) assert.equal(phases[name].name, name)
+})
+
+test('networks › the same architecture is the same name and options, whatever was pretrained', () => {
+  const a = { name: 'small_cnn', pretrained: false, width: 8 }
+  assert.ok(isSameArchitecture(a, { width: 8, name: 'small_cnn', pretrained: 'weights.safetensors' }))
+  assert.ok(!isSameArchitecture(a, { ...a, width: 16 }))
+  assert.ok(!isSameArchitecture(a, { ...a, name: 'resnet18' }))
+})
+
+test('geometry › new pictures are resampled as the evaluation pictures were', () => {
+  const test = { height: 32, width: 32 } as never
+  assert.equal(resizeToFor({ imageSize: 32, resizeTo: 36, test }, 32), 36)
+  assert.equal(resizeToFor({ imageSize: 32, resizeTo: 36, test }, 64), 64)
+  assert.equal(resizeToFor({ imageSize: 32, resizeTo: 36, test }, 24), 32)
+})

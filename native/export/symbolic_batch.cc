@@ -46,11 +46,23 @@ class Comparison {
 
   void constants(jit::Node& a, jit::Node& b) {
     const auto first = jit::toIValue(a.output()), second = jit::toIValue(b.output());
-    if (!first || !second || !first->isInt() || !second->isInt()) return;
-    if (first->toInt() == second->toInt()) return;
+    if (!first || !second || same(*first, *second)) return;
+    if (!first->isInt() || !second->isInt()) differ("a constant of type " + first->tagKind() + " has another value");
     const auto k = factor(first->toInt(), second->toInt());
     if (!k) differ("the number " + std::to_string(first->toInt()) + " became " + std::to_string(second->toInt()));
     factors_.constants.emplace(a.output(), *k);
+  }
+
+  static bool same(const c10::IValue& a, const c10::IValue& b) {
+    if (a.isTensor() && b.isTensor()) {
+      const auto &first = a.toTensor(), &second = b.toTensor();
+      if (!first.defined() || !second.defined()) return first.defined() == second.defined();
+      return first.scalar_type() == second.scalar_type() && first.sizes() == second.sizes() && first.equal(second);
+    }
+    if (a.isInt() && b.isInt()) return a.toInt() == b.toInt();
+    if (a.isDouble() && b.isDouble()) return a.toDouble() == b.toDouble();
+    if (a.isBool() && b.isBool()) return a.toBool() == b.toBool();
+    return a.tagKind() == b.tagKind();
   }
 
   void values(at::ArrayRef<jit::Value*> first, at::ArrayRef<jit::Value*> second) {

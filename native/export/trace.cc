@@ -7,7 +7,9 @@
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "core/error.h"
@@ -105,6 +107,25 @@ Trace trace_both(const torch::nn::Module& module, const Forward& forward, const 
   }
 }
 
+/// What the tracer cannot see (a value read into C++, an update of a view) is frozen silently; running the file shows it.
+void expect_same_results(const std::string& path, const Forward& forward, const torch::Tensor& example) {
+  at::NoGradGuard no_grad;
+  const std::vector<torch::Tensor> wanted = forward(example);
+  const c10::IValue result = jit::load(path).forward({example});
+  std::vector<torch::Tensor> got;
+  if (result.isTensor()) got.push_back(result.toTensor());
+  else for (const auto& item : result.toTupleRef().elements()) got.push_back(item.toTensor());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i].numel() == 0) continue;
+    const double largest = std::max(1.0, wanted[i].abs().max().to(at::kDouble).item<double>());
+    const double difference = (got.at(i) - wanted[i]).abs().max().to(at::kDouble).item<double>();
+    if (!(difference <= 1e-3 * largest)) {
+      throw error(ErrorKind::Snapshot, path, ": the TorchScript file disagrees with the model: result ", i, " differs by up to ", difference,
+                  " (allowed ", 1e-3 * largest, "). It was not kept; the model computes something that a trace cannot hold.");
+    }
+  }
+}
+
 }  // namespace
 
 TracedGraph trace(const torch::nn::Module& module, const Forward& forward, const torch::Tensor& example) {
@@ -122,6 +143,10 @@ void save_torchscript(const torch::nn::Module& module, const Forward& forward, c
   jit::ExtraFilesMap extra(extra_files.begin(), extra_files.end());
   try {
     traced.self.save(path, extra);
+    expect_same_results(path, forward, example);
+  } catch (const Error&) {
+    std::remove(path.c_str());
+    throw;
   } catch (const c10::Error& cause) {
     std::remove(path.c_str());
     throw error(ErrorKind::Snapshot, path, ": the TorchScript file cannot be written: ", cause.what_without_backtrace());

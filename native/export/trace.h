@@ -26,6 +26,7 @@ using Forward = std::function<std::vector<torch::Tensor>(const torch::Tensor&)>;
 TracedGraph trace(const torch::nn::Module& module, const Forward& forward, const torch::Tensor& example);
 
 /// The same trace saved as a TorchScript archive that torch.jit.load reads; `extra_files` are stored beside it (name, content).
+/// The file is loaded again and run on `example`; throws SnapshotError and removes it when the results differ.
 void save_torchscript(const torch::nn::Module& module, const Forward& forward, const torch::Tensor& example, const std::string& path,
                       const std::vector<std::pair<std::string, std::string>>& extra_files);
 

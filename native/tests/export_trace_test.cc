@@ -83,6 +83,17 @@ struct CountsUpTo : nn::Module {
   }
 };
 
+/// Adds a number that the tracer takes for a constant.
+struct ReadsBatch : nn::Module {
+  torch::Tensor forward(const torch::Tensor& input) override { return input + 0.5 * static_cast<double>(input.size(0)); }
+};
+
+/// Behaves while it is traced (twice), and differently afterwards.
+struct ChangesItsMind : nn::Module {
+  torch::Tensor forward(const torch::Tensor& input) override { return ++calls <= 2 ? input * 1 : input * 3; }
+  int calls = 0;
+};
+
 template <typename Network>
 exporting::Forward single(Network& network) {
   return [&network](const torch::Tensor& input) { return std::vector<torch::Tensor>{network.forward(input)}; };
@@ -101,9 +112,18 @@ void keeps_the_batch_symbolic() {
 }
 
 void names_what_is_wrong() {
+  std::filesystem::remove(path);
   const auto counts = std::make_shared<CountsUpTo>();
   counts->eval();
   CHECK_ERROR(Snapshot, "more operations", exporting::trace(*counts, single(*counts), torch::randn({2, 4})));
+  const auto reads = std::make_shared<ReadsBatch>();
+  reads->eval();
+  CHECK_ERROR(Snapshot, "another value", exporting::trace(*reads, single(*reads), torch::randn({2, 4})));
+  const auto changes = std::make_shared<ChangesItsMind>();
+  changes->eval();
+  CHECK_ERROR(Snapshot, "disagrees with the model",
+              exporting::save_torchscript(*changes, single(*changes), torch::ones({2, 4}), path, {}));
+  CHECK_TRUE(!std::filesystem::exists(path));
   const auto network = std::make_shared<AsksForBatch>();
   CHECK_ERROR(Snapshot, "training mode", exporting::trace(*network, single(*network), torch::randn({2, 4})));
   network->eval();

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import onnxProto from 'onnx-proto'
 import type { onnx } from 'onnx-proto'
-import { ShapeError, SnapshotError, listBackbones, torch } from '../../../src/binding/index.ts'
+import { NonFiniteError, ShapeError, SnapshotError, listBackbones, torch } from '../../../src/binding/index.ts'
 import type { NativeModule } from '../../../src/binding/index.ts'
 import { exportOnnx, exportTorchScript } from '../../../src/export/index.ts'
 import { classNames, images, preprocessing, smallClassifier } from './small-classifier.ts'
@@ -111,6 +111,20 @@ describe('export', () => {
     })
     await assert.rejects(exportOnnx(options({ probes: [] })), ShapeError)
     await assert.rejects(exportOnnx(options({ classNames: ['a'] })), /each of the model's 5 classes, but got 1/)
+  })
+
+  test('refuses weights that give NaN, in both formats', async () => {
+    const network = await smallClassifier('small_cnn', { head: 'linear' })
+    await torch.scope(async () => {
+      const state = network.stateDict()
+      const bias = torch.tensor(new Float32Array(classNames.length).fill(NaN))
+      await network.loadStateDict(new Map([...state, ['head.fc.bias', bias]]))
+    })
+    const path = join(folder, 'nan')
+    await assert.rejects(exportOnnx(options({ classifier: network, path })), NonFiniteError)
+    await assert.rejects(exportTorchScript(options({ classifier: network, path })), NonFiniteError)
+    assert.ok(!(await readdir(folder)).includes('nan'))
+    network.dispose()
   })
 
   test('names the path when the file cannot be written', async () => {

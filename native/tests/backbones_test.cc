@@ -1,4 +1,5 @@
 // Every backbone against timm (or a PyTorch twin), its names and sizes, a backward pass, and the options it refuses.
+#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/randn.h>
 
@@ -162,6 +163,7 @@ static void wrong_options_are_refused() {
 }
 
 int main() {
+  at::set_num_threads(1);
   std::set<std::string> seen;
   const auto golden = trivium::testing::golden("models.json");
   for (const auto& expected : golden["backbones"].list) {

@@ -48,10 +48,13 @@ export async function loadPretrained(model: Model, path: string): Promise<string
     }
     await loadNamed(model, state, path)
     if (fits) return null
-    return ownClassifier.length === 0
-      ? `${path}: its classifier (${givenClassifier.join(', ')}) is not used: this network has none.`
-      : `${path}: its classifier has ${classes(givenClassifier, given)} classes and this network ${classes(ownClassifier, own)}; ` +
-          `${ownClassifier.join(', ')} start afresh.`
+    if (ownClassifier.length === 0) {
+      return `${path}: its classifier (${givenClassifier.join(', ')}) is not used: this network has none.`
+    }
+    const fresh = `${ownClassifier.join(', ')} start afresh`
+    return givenClassifier.length === 0
+      ? `${path}: expected a classifier but the file has none; ${fresh}.`
+      : `${path}: its classifier has ${classes(givenClassifier, given)} classes and this network ${classes(ownClassifier, own)}; ${fresh}.`
   } finally {
     for (const tensor of given.values()) tensor.dispose()
   }

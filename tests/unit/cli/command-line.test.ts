@@ -192,7 +192,7 @@ describe('run-pipeline', { concurrency: 2 }, () => {
     mkdirSync(join(folder, 'snapshots', 'bare'), { recursive: true })
     writeFileSync(join(folder, 'fake.onnx'), 'not a model')
     assert.match((await run('predict', '--model', 'fake.onnx', 'empty')).stderr, /expected images .*found none/)
-    const bare = await run('predict', '--model', 'bare', 'empty')
+    const bare = await run('predict', '--model', 'bare', 'fake.onnx')
     assert.match(bare.stderr, /expected an exported model .*--phases export/)
     assert.equal(bare.code, 1)
   })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -10,11 +10,10 @@ import { table } from '../../../src/cli/table.ts'
 describe('what predict reads', () => {
   const root = mkdtempSync(join(tmpdir(), 'trivium-predict-'))
   const start = process.cwd()
-  const touch = (path: string, seconds = 0): string => {
+  const touch = (path: string): string => {
     const full = join(root, path)
     mkdirSync(join(full, '..'), { recursive: true })
     writeFileSync(full, '')
-    if (seconds > 0) utimesSync(full, seconds, seconds)
     return full
   }
   before(() => process.chdir(root))
@@ -43,13 +42,14 @@ describe('what predict reads', () => {
     assert.throws(() => findImages(['nowhere.png']), /nowhere\.png: no such file/)
   })
 
-  it('finds the newest model of a run, of a folder, or a file', () => {
-    touch('snapshots/digits/export/old.onnx', 1_000)
-    const newest = touch('snapshots/digits/export/epoch/model.onnx', 2_000)
-    assert.equal(join(root, findModel('digits', '.')), newest)
-    assert.equal(findModel(join(root, 'snapshots/digits'), '.'), newest)
-    assert.equal(findModel(newest, '.'), newest)
+  it('is a model file, else the run of that name, else a folder', () => {
+    const model = touch('snapshots/digits/export/model.onnx')
+    touch('digits/7/image.png') // the folder of images that the run was made from
+    assert.equal(findModel('digits', '.'), join('snapshots', 'digits'))
+    assert.equal(findModel(model, '.'), model)
+    assert.equal(findModel('photos', '.'), 'photos')
     assert.throws(() => findModel('digit', '.'), /got "digit"\. Did you mean "digits"\? Runs: digits\./)
+    assert.throws(() => findModel('nothing', 'photos'), /There are no runs below photos/)
   })
 })
 

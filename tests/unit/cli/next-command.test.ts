@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { nextCommand, resumeCommand } from '../../../src/cli/next-command.ts'
+import type { PhaseName, PhaseResult, PipelineResult } from '../../../src/phases/index.ts'
+import { runPaths } from '../../../src/phases/index.ts'
+
+const result = (phases: PhaseName[], files: string[] = []): PipelineResult => ({
+  run: runPaths('.', 'digits-2'),
+  outcome: 'finished',
+  files: [],
+  phases: phases.map((phase): PhaseResult => ({
+    phase,
+    outcome: 'finished',
+    snapshot: null,
+    files,
+    metrics: {},
+    seconds: 1,
+  })),
+})
+
+describe('the next command', () => {
+  it('goes on with the run that was numbered, with the options that were typed', () => {
+    assert.equal(
+      resumeCommand(runPaths('.', 'digits-2'), [
+        '--config',
+        'my file.yaml',
+        '--name',
+        'digits',
+        '--set=run.directory=a b',
+        '--phases',
+        'supcon',
+        'arcface',
+      ]),
+      "npx run-pipeline --config 'my file.yaml' '--set=run.directory=a b' --phases supcon arcface --name digits-2 --resume",
+    )
+    assert.equal(resumeCommand(runPaths('.', 'a'), ['--resume', '--name=b']), 'npx run-pipeline --name a --resume')
+  })
+
+  it('is a prediction when there is a model', () => {
+    assert.match(
+      nextCommand(result(['export'], ['snapshots/digits-2/export/model.onnx']), []),
+      /predict --model digits-2 path/,
+    )
+  })
+
+  it('is what the run has not done yet', () => {
+    const args = ['--dataset', 'cifar10', '--phases', 'supcon', 'arcface', '--lr', '0.1', '--seed', '3']
+    assert.equal(
+      nextCommand(result(['arcface']), args),
+      'npx run-pipeline --dataset cifar10 --seed 3 --phases evaluate export --name digits-2',
+    )
+    assert.match(nextCommand(result(['train', 'evaluate']), []), /--phases export --name digits-2$/)
+    assert.match(nextCommand(result(['supcon']), []), /--phases arcface evaluate export/)
+  })
+})

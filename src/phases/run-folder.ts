@@ -20,12 +20,18 @@ export function runPaths(root: string, name: string): RunPaths {
   }
 }
 
-/** The run called `name`, `name-2`, `name-3` … with the highest number, or null. */
-export function newestRun(root: string, name: string): RunPaths | null {
-  const numbers = runNames(root)
+/** The runs called `name`, `name-2`, `name-3` …, the highest number first. */
+function runsOf(root: string, name: string): RunPaths[] {
+  return runNames(root)
     .map((folder) => numberOf(folder, name))
     .filter((number) => number > 0)
-  return numbers.length === 0 ? null : runPaths(root, numbered(name, Math.max(...numbers)))
+    .sort((a, b) => b - a)
+    .map((number) => runPaths(root, numbered(name, number)))
+}
+
+/** The run of that name with the highest number, or null. */
+export function newestRun(root: string, name: string): RunPaths | null {
+  return runsOf(root, name)[0] ?? null
 }
 
 export interface RunChoice {
@@ -37,9 +43,9 @@ export interface RunChoice {
 /**
  * The run to work in.
  *
- * With `resume` the newest run of that name. Otherwise a new one, unless the phases only continue the newest one: evaluation and
- * export of what it trained, or training phases that it has not had yet. A phase that it did have is not overwritten: it goes into
- * a new run, which takes the predecessor's snapshot from the earlier one.
+ * With `resume` the newest run of that name. Otherwise a new one, unless the phases only continue one: evaluation and export of
+ * what it trained, or training phases that it has not had yet. Which one: the newest that has a predecessor of the first phase. A
+ * phase that it did have is not overwritten: it goes into a new run, which takes the predecessor's snapshot from there.
  *
  * @param options.claim false only tells which run it would be; nothing is made
  * @throws {ConfigError} when there is nothing to resume, {SnapshotError} when the folders cannot be made
@@ -49,21 +55,25 @@ export function chooseRun(
   name: string,
   options: { readonly phases: readonly PhaseName[]; readonly resume: boolean; readonly claim?: boolean },
 ): RunChoice {
-  const newest = newestRun(root, name)
+  const runs = runsOf(root, name)
   if (options.resume) {
-    if (newest === null)
+    const [newest] = runs
+    if (newest === undefined)
       throw new ConfigError(
         `resume: expected a run called "${name}" below ${join(root, 'snapshots')}, found none.` +
           `${didYouMean(name, runNames(root))} Run without --resume to start one.`,
       )
     return { run: newest, parentRun: null }
   }
-  const had = (phase: PhaseName): boolean => newest !== null && existsSync(join(newest.snapshots, phase))
-  const first = options.phases[0]
-  const continues = newest !== null && first !== undefined && predecessors[first].some(had)
-  const repeats = options.phases.some((phase) => trainingPhaseNames.includes(phase) && had(phase))
-  if (continues && !repeats) return { run: newest, parentRun: null }
-  return { run: newRun(root, name, options.claim ?? true), parentRun: continues ? newest : null }
+  const [first] = options.phases
+  const had = (run: RunPaths, phase: PhaseName): boolean => existsSync(join(run.snapshots, phase))
+  const earlier =
+    first === undefined ? undefined : runs.find((run) => predecessors[first].some((phase) => had(run, phase)))
+  const repeats = options.phases.some(
+    (phase) => earlier !== undefined && trainingPhaseNames.includes(phase) && had(earlier, phase),
+  )
+  if (earlier !== undefined && !repeats) return { run: earlier, parentRun: null }
+  return { run: newRun(root, name, options.claim ?? true), parentRun: earlier ?? null }
 }
 
 /** The first free number; its folders are made when it is claimed. */

@@ -15,7 +15,7 @@ import {
   type TrainingTask,
 } from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
-import type { PhaseContext, PhaseName, PhaseResult, Precision } from './context.ts'
+import { predecessors, type PhaseContext, type PhaseName, type PhaseResult, type Precision } from './context.ts'
 import { resizeToFor } from './image-geometry.ts'
 import { startingSnapshot } from './lineage.ts'
 import { buildNetworks, isSameArchitecture, loadPart, specOf, withoutPretrained } from './networks.ts'
@@ -73,6 +73,10 @@ export async function runTrainingPhase(
       resumeFrom === null
         ? await startingSnapshot(name, { path: options.initFrom, option: `${name}.init_from` }, context)
         : null
+    if (starting === null && resumeFrom === null && predecessors[name].length > 0)
+      context.logger.info(
+        `${name}: starts from fresh weights; there is no snapshot of ${predecessors[name].join(' or ')}`,
+      )
     const adopted =
       starting !== null && adoptable(starting, spec, options.initFrom !== null, recipe, context) ? starting : null
     const ownWeights = adopted === null && resumeFrom === null

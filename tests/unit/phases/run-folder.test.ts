@@ -64,6 +64,14 @@ test('run folder › a phase that was trained already is not overwritten: a new 
   assert.deepEqual(choose(root, ['arcface']), { run: 'digits-2', parent: 'digits' })
 })
 
+test('run folder › the newest run that has the predecessor counts, not the newest of all', () => {
+  const root = newRoot()
+  trained(root, 'digits', 'supcon', 'arcface')
+  trained(root, 'digits-2', 'arcface')
+  assert.deepEqual(choose(root, ['arcface']), { run: 'digits-3', parent: 'digits' })
+  assert.deepEqual(choose(root, ['evaluate']), { run: 'digits-2', parent: null })
+})
+
 test('run folder › evaluate without anything trained makes a run of its own, where the phase will say what is missing', () => {
   assert.deepEqual(choose(newRoot(), ['evaluate']), { run: 'digits', parent: null })
 })

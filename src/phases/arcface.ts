@@ -2,7 +2,7 @@
 import { arcfaceLoss } from '../losses/index.ts'
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
-import { arcfaceOptionsSchema, type ArcFaceOptions } from './options/arcface.ts'
+import { arcfaceOptionsSchema, unavailableArcface, type ArcFaceOptions } from './options/arcface.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
 export const arcfacePhase: Phase<ArcFaceOptions> = {
@@ -16,6 +16,7 @@ export const arcfacePhase: Phase<ArcFaceOptions> = {
         head: { kind: 'cosine' },
         logitScale: options.scale,
         views: 1,
+        unavailable: unavailableArcface,
         task(parts) {
           if (options.backboneLrScale === 0) parts.pair.backbone.setRequiresGrad(false)
           return classificationTask('arcface', parts, {

@@ -3,7 +3,7 @@ import { torch } from '../binding/index.ts'
 import { arcfaceLoss, cosineLogits, crossEntropyLoss, kdLoss } from '../losses/index.ts'
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
-import { distillOptionsSchema, type DistillOptions } from './options/distill.ts'
+import { distillOptionsSchema, unavailableDistill, type DistillOptions } from './options/distill.ts'
 import { openTeacher, type Teacher } from './teacher.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
@@ -19,6 +19,7 @@ export const distillPhase: Phase<DistillOptions> = {
         head: { kind: 'cosine' },
         logitScale: options.scale,
         views: 1,
+        unavailable: unavailableDistill,
         async task(parts) {
           const opened = await openTeacher(options, parts.spec, context)
           teacher = opened

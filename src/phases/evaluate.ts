@@ -5,11 +5,11 @@ import { Loader, sequentialSampler } from '../data/index.ts'
 import { collectScores, evaluateScores, writeEvaluation } from '../evaluation/index.ts'
 import { readHistory } from '../tracking/index.ts'
 import { forwardNetworks } from '../train/index.ts'
-import { ConfigError, DatasetError } from '../util/errors.ts'
-import { findUnavailable } from '../util/unavailable.ts'
+import { DatasetError, SnapshotError } from '../util/errors.ts'
 import type { Phase } from './context.ts'
 import { evaluateOptionsSchema, unavailableEvaluate, type EvaluatePhaseOptions } from './options/evaluate.ts'
 import { openTrainedModel } from './trained-model.ts'
+import { refuseUnavailable } from './training-phase.ts'
 
 export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
   name: 'evaluate',
@@ -17,8 +17,7 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
   optionsSchema: evaluateOptionsSchema,
   async run(options, context) {
     const started = performance.now()
-    for (const { key, what } of findUnavailable(options, unavailableEvaluate))
-      throw new ConfigError(`evaluate.${key} is not available yet (${what}). Remove the key to run without it.`)
+    refuseUnavailable('evaluate', options, unavailableEvaluate)
     const dataset = context.data[options.split]
     if (dataset === null || dataset.length === 0)
       throw new DatasetError(
@@ -27,6 +26,11 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
     const { snapshot, spec, pair } = await openTrainedModel('evaluate', options, context)
     const { signal, progress } = context
     try {
+      if (spec.classNames.join('\0') !== dataset.classNames.join('\0'))
+        throw new SnapshotError(
+          `evaluate: expected a classifier of ${named(dataset.classNames)}, but ${snapshot.path} was trained on ` +
+            `${named(spec.classNames)}. Evaluate it on the data it was trained for.`,
+        )
       const plan = evaluationPlan({
         imageSize: spec.imageSize,
         inputHeight: dataset.height,
@@ -76,4 +80,9 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
       pair.dispose()
     }
   },
+}
+
+function named(classNames: readonly string[]): string {
+  const shown = classNames.slice(0, 3).join(', ')
+  return `${classNames.length} classes (${shown}${classNames.length > 3 ? ', …' : ''})`
 }

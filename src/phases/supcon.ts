@@ -4,7 +4,7 @@ import { classBalancedSampler } from '../data/index.ts'
 import { supconLoss } from '../losses/index.ts'
 import { forwardNetworks, type TrainingTask } from '../train/index.ts'
 import type { Phase } from './context.ts'
-import { supconOptionsSchema, type SupConOptions } from './options/supcon.ts'
+import { supconOptionsSchema, unavailableSupcon, type SupConOptions } from './options/supcon.ts'
 import { runTrainingPhase, type TaskParts } from './training-phase.ts'
 import { embeddingValidation } from './validation.ts'
 
@@ -21,6 +21,7 @@ export const supconPhase: Phase<SupConOptions> = {
         head: { kind: 'projection', hiddenFeatures: options.projectionHidden, outFeatures: options.projectionFeatures },
         logitScale: 1,
         views,
+        unavailable: unavailableSupcon,
         sampler: (dataset, batchSize, seed) =>
           classBalancedSampler(dataset, {
             seed,

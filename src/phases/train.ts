@@ -2,7 +2,7 @@
 import { arcfaceLoss, crossEntropyLoss } from '../losses/index.ts'
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
-import { trainOptionsSchema, type TrainOptions } from './options/train.ts'
+import { trainOptionsSchema, unavailableTrain, type TrainOptions } from './options/train.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
 export const trainPhase: Phase<TrainOptions> = {
@@ -18,6 +18,7 @@ export const trainPhase: Phase<TrainOptions> = {
         head: { kind: cosine ? 'cosine' : 'linear' },
         logitScale: scale,
         views: 1,
+        unavailable: unavailableTrain,
         task: (parts) =>
           classificationTask('train', parts, {
             scale,

@@ -15,6 +15,7 @@ import {
   type TrainingTask,
 } from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
+import { findUnavailable, type Unavailable } from '../util/unavailable.ts'
 import { predecessors, type PhaseContext, type PhaseName, type PhaseResult, type Precision } from './context.ts'
 import { resizeToFor } from './image-geometry.ts'
 import { startingSnapshot } from './lineage.ts'
@@ -36,6 +37,8 @@ export interface Recipe {
   readonly logitScale: number
   /** augmented versions of each image in a batch */
   readonly views: number
+  /** options that wait for their machinery; one that is set ends the phase before it begins */
+  readonly unavailable: readonly Unavailable[]
   /** default: every sample once, in a new random order each epoch */
   readonly sampler?: (dataset: Dataset, batchSize: number, seed: number) => Sampler
   task(parts: TaskParts): TrainingTask | Promise<TrainingTask>
@@ -50,6 +53,7 @@ export async function runTrainingPhase(
 ): Promise<PhaseResult> {
   const started = performance.now()
   const { name } = recipe
+  refuseUnavailable(name, options, recipe.unavailable)
   const store = await SnapshotStore.open(join(context.run.snapshots, name), {
     keep: options.keep,
     logger: context.logger,
@@ -101,6 +105,12 @@ export async function runTrainingPhase(
     recipe.dispose?.()
     for (const pair of pairs) pair.dispose()
   }
+}
+
+/** @throws {ConfigError} naming the first option that is set and waits for its machinery */
+export function refuseUnavailable(name: PhaseName, options: object, list: readonly Unavailable[]): void {
+  for (const { key, what } of findUnavailable(options, list))
+    throw new ConfigError(`${name}.${key} is not available yet (${what}). Remove the key to run without it.`)
 }
 
 interface LoopSetup {

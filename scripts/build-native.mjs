@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-// Builds build/Release/trivium.node (and, with --tests, the ctest executables in build/native).
+// Builds build/Release/trivium.node; with --tests the ctest executables too, in the same tree. --force builds what is up to date.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { locate, remedies, root } from './libtorch.mjs'
@@ -54,10 +54,47 @@ function fail(message) {
   process.exit(1)
 }
 
-function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
-  if (result.status !== 0)
-    fail(`${command} ${args.slice(0, 2).join(' ')} failed: see above. run-pipeline doctor lists the tools found.`)
+/** One compiler for each processor, but no more than memory holds: a file with LibTorch's headers takes up to 1.5 GB. */
+function jobs() {
+  const limit = process.constrainedMemory?.() || Infinity
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(Math.min(totalmem(), limit) / 1.5e9)))
+}
+
+/** cmake-js without its `compile`, which answers an error in the code by building everything once more. */
+function cmakeJs(action, options) {
+  const manifest = createRequire(import.meta.url).resolve('cmake-js/package.json')
+  const bin = join(manifest, '..', JSON.parse(readFileSync(manifest, 'utf8')).bin['cmake-js'])
+  const generator = works('ninja') ? ['-G', 'Ninja'] : []
+  const command = [bin, action, '--config', 'Release', ...generator, ...options]
+  return spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] }).status === 0
+}
+
+function configure(libtorch, tests) {
+  const options = [`--CDTRIVIUM_LIBTORCH=${libtorch.folder}`, ...(tests ? ['--CDTRIVIUM_TESTS=ON'] : [])]
+  const cache = join(root, 'build', 'CMakeCache.txt')
+  const configured = existsSync(cache)
+  if (cmakeJs('configure', options)) return true
+  if (!configured) return false
+  // A cache of another generator, compiler or place: CMake refuses to change those.
+  process.stderr.write('Configuring again without the earlier cache\n')
+  rmSync(cache)
+  rmSync(join(root, 'build', 'CMakeFiles'), { recursive: true, force: true })
+  return cmakeJs('configure', options)
+}
+
+/** Null when the addon loads in a process of its own, else the reason. */
+function loadProblem() {
+  const result = spawnSync(process.execPath, ['-e', 'require(process.argv[1])', addon], {
+    encoding: 'utf8',
+    timeout: 120_000,
+  })
+  if (result.status === 0) return null
+  const lines = (result.stderr ?? '').split('\n')
+  return (
+    lines.find((line) => line.includes('Error:')) ??
+    result.error?.message ??
+    `ended by ${result.signal ?? result.status}`
+  )
 }
 
 export function build({ tests = false, force = false } = {}) {
@@ -69,34 +106,28 @@ export function build({ tests = false, force = false } = {}) {
   const missing = missingTools()
   if (missing.length > 0)
     fail(['The addon cannot be built. Missing:', ...missing.map((line, i) => `  ${i + 1}. ${line}`)].join('\n'))
-  process.stderr.write(
-    `Building the addon against LibTorch ${found.version}${found.cuda ? ' (CUDA)' : ''} of ${found.folder}\n`,
-  )
-  const parallel = String(availableParallelism())
-  const generator = works('ninja') ? ['-G', 'Ninja'] : []
-  if (!upToDate || force) {
-    const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/package.json')
-    const bin = join(cmakeJs, '..', JSON.parse(readFileSync(cmakeJs, 'utf8')).bin['cmake-js'])
-    run(process.execPath, [
-      bin,
-      'compile',
-      '--config',
-      'Release',
-      '--parallel',
-      parallel,
-      ...generator,
-      `--CDTRIVIUM_LIBTORCH=${found.folder}`,
-    ])
-    if (!existsSync(addon)) fail(`the build ended without ${addon}`)
-    writeFileSync(stampFile, current)
+  const kind = found.cuda ? ' (CUDA)' : ''
+  process.stderr.write(`Building the addon against LibTorch ${found.version}${kind} of ${found.folder}\n`)
+  const target = tests ? [] : ['--target', 'trivium']
+  if (!configure(found, tests) || !cmakeJs('build', ['--parallel', String(jobs()), ...target])) {
+    fail(
+      'The build failed: see above. npx run-pipeline doctor lists the tools found; docs/troubleshooting.md has what helps.',
+    )
   }
-  if (tests) {
-    const folder = join(root, 'build', 'native')
-    mkdirSync(folder, { recursive: true })
-    const options = ['-DCMAKE_BUILD_TYPE=Release', '-DTRIVIUM_TESTS=ON', `-DTRIVIUM_LIBTORCH=${found.folder}`]
-    run('cmake', ['-S', root, '-B', folder, ...generator, ...options])
-    run('cmake', ['--build', folder, '--parallel', parallel])
+  if (!existsSync(addon)) fail(`The build ended without ${addon}`)
+  const problem = loadProblem()
+  if (problem) {
+    fail(
+      [
+        `The addon was built but does not load: ${problem}`,
+        'Possible solutions:',
+        `  1. check that ${found.folder}/lib is whole and readable; for a CUDA build also that the NVIDIA packages lie beside it`,
+        '  2. npm run build:native -- --force                      (after LibTorch was replaced)',
+        '  3. LIBTORCH=/path/to/another npm run build:native',
+      ].join('\n'),
+    )
   }
+  writeFileSync(stampFile, current)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -34,7 +34,8 @@ class Optimizer {
   /// One device read; NaN or Inf comes back as such and nothing is scaled then.
   double clip_grad_norm(double max_norm);
 
-  /// State tensors as "<slot>.<parameter name>", e.g. "exp_avg.layer1.0.conv1.weight", and "step". CPU or device tensors as they are.
+  /// State tensors as "<slot>.<parameter name>", e.g. "exp_avg.layer1.0.conv1.weight", and "step": int64 [P], the updates of
+  /// each parameter in the order of the groups. The tensors are the optimizer's own, not copies.
   virtual std::map<std::string, torch::Tensor> state() const = 0;
   /// Throws SnapshotError naming missing, surplus or mis-shaped entries; changes nothing then.
   virtual void load_state(const std::map<std::string, torch::Tensor>& state) = 0;
@@ -45,7 +46,7 @@ class Optimizer {
   std::vector<ParameterGroup> groups_;
 };
 
-/// kind: "sgd" {momentum, nesterov, dampening} · "adamw" {beta1, beta2, eps}.
+/// kind: "sgd" {momentum 0.9, nesterov false, dampening 0} · "adamw" {beta1 0.9, beta2 0.999, eps 1e-8}; the values are the defaults.
 std::unique_ptr<Optimizer> create_optimizer(const std::string& kind, std::vector<ParameterGroup> groups, const Options& options);
 
 /// shadow ← decay · shadow + (1 − decay) · source for floating-point tensors; integer tensors are copied. Lists pair up by position.

@@ -211,6 +211,24 @@ describe('a session', { skip: existsSync(addonPath()) ? false : 'the addon is no
     assert.match(stderr, /^next: {2}npx run-pipeline .*--name tiny --resume$/m)
   })
 
+  it('ends with 4 when training diverges', async () => {
+    const wild = ['--set', 'train.optimizer=sgd', '--set', 'train.warmup_steps=0', '--set', 'train.lr=1e30']
+    const { code, stderr } = await start('--name', 'wild', '--phases', 'train', ...tiny, ...wild).done
+    assert.equal(code, 4, stderr)
+    assert.match(stderr, /^error: train .*(NaN|infinite)/m)
+  })
+
+  it('ends with 6 when another process works on the run', async () => {
+    const args = ['--name', 'taken', '--phases', 'train', ...tiny, '--set', 'train.steps=100000']
+    const owner = start(...args)
+    await owner.seen('train: small_cnn')
+    const { code, stderr } = await start(...args, '--resume').done
+    owner.child.kill('SIGINT')
+    await owner.done
+    assert.equal(code, 6, stderr)
+    assert.match(stderr, /only process that works on this run/)
+  })
+
   it('ends with 3 for data that is not there, naming address and folder', async () => {
     const { code, stderr } = await start(
       '--dataset',

@@ -54,6 +54,13 @@ function fail(message) {
   process.exit(1)
 }
 
+/** Ends the process with numbered remedies when the machine lacks a tool. */
+export function requireTools() {
+  const missing = missingTools()
+  if (missing.length === 0) return
+  fail(['The addon cannot be built. Missing:', ...missing.map((line, i) => `  ${i + 1}. ${line}`)].join('\n'))
+}
+
 /** One compiler for each processor, but no more than memory holds: a file with LibTorch's headers takes up to 1.5 GB. */
 function jobs() {
   const limit = process.constrainedMemory?.() || Infinity
@@ -103,9 +110,7 @@ export function build({ tests = false, force = false } = {}) {
   const current = stamp(found)
   const upToDate = existsSync(addon) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === current
   if (upToDate && !force && !tests) return
-  const missing = missingTools()
-  if (missing.length > 0)
-    fail(['The addon cannot be built. Missing:', ...missing.map((line, i) => `  ${i + 1}. ${line}`)].join('\n'))
+  requireTools()
   const kind = found.cuda ? ' (CUDA)' : ''
   process.stderr.write(`Building the addon against LibTorch ${found.version}${kind} of ${found.folder}\n`)
   const target = tests ? [] : ['--target', 'trivium']

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// npm's install step: finds LibTorch or obtains it, builds the addon. Downloads nothing that is there already.
+// npm's install step: finds LibTorch or obtains it, builds the addon. Downloads nothing that is there already, and nothing at all
+// where the addon could not be built anyway.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { build } from './build-native.mjs'
+import { build, requireTools } from './build-native.mjs'
 import { locate, remedies, root } from './libtorch.mjs'
 import { obtain } from './obtain-libtorch.mjs'
 
@@ -11,6 +12,7 @@ if (process.env.TRIVIUM_SKIP_NATIVE_BUILD) {
 } else if (existsSync(join(root, 'native'))) {
   const { found, tried, fixed } = locate()
   if (!found && !fixed) {
+    requireTools()
     const failures = await obtain()
     if (failures.length > 0) {
       process.stderr.write(`${remedies([...tried, ...failures])}\n`)

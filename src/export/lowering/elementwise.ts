@@ -3,7 +3,7 @@
 import { float } from '../onnx-model.ts'
 import type { GraphBuilder } from './builder.ts'
 import type { Call } from './call.ts'
-import type { Lowering } from './table.ts'
+import type { Lowering } from './lowering.ts'
 
 /** A tensor or number argument as an ONNX value of the result's type. */
 function operand(call: Call, b: GraphBuilder, name: string): string {

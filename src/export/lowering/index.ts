@@ -8,7 +8,7 @@ import { GraphBuilder, encode } from './builder.ts'
 import { Call } from './call.ts'
 import type { Values } from './call.ts'
 import { lowerings } from './table.ts'
-import type { Lowering } from './table.ts'
+import type { Lowering } from './lowering.ts'
 
 /** What the model calls its input and outputs, in the order of the trace. */
 export interface ModelNames {

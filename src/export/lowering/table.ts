@@ -3,15 +3,11 @@
  * the parity check of every export proves it. An in-place form (relu_) is looked up under its plain name.
  */
 
-import type { GraphBuilder } from './builder.ts'
-import type { Call } from './call.ts'
+import type { Lowering } from './lowering.ts'
 import * as elementwise from './elementwise.ts'
 import * as layers from './layers.ts'
 import * as reduce from './reduce.ts'
 import * as shape from './shape.ts'
-
-/** Emits the nodes of one operation and binds its results. */
-export type Lowering = (call: Call, builder: GraphBuilder) => void
 
 export const lowerings: Readonly<Record<string, Lowering>> = {
   'aten::_adaptive_avg_pool2d': layers.adaptiveAveragePool2d,

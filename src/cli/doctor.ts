@@ -33,7 +33,10 @@ export async function examine(): Promise<Check[]> {
     toolCheck('g++', ['--version'], 'apt-get install g++ (12 or newer)'),
     toolCheck('cmake', ['--version'], 'apt-get install cmake (3.18 or newer)'),
     optionalToolCheck('ninja', ['--version'], 'apt-get install ninja-build (builds start a little faster)'),
-    packageCheck('onnxruntime-node', 'export and predict need it: npm install --ignore-scripts onnxruntime-node@1.30.0'),
+    packageCheck(
+      'onnxruntime-node',
+      'export and predict need it: npm install --ignore-scripts onnxruntime-node@1.30.0',
+    ),
     packageCheck('sharp', 'npm install sharp (reads JPEG, PNG, WebP …)'),
     diskCheck(),
   ])

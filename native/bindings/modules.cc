@@ -189,6 +189,18 @@ Napi::Value to_device(const Napi::CallbackInfo& info) {
       });
 }
 
+Napi::Object preprocessing_object(Napi::Env env, const nn::Preprocessing& preprocessing) {
+  auto object = Napi::Object::New(env);
+  object.Set("imageSize", Napi::Number::New(env, static_cast<double>(preprocessing.image_size)));
+  auto mean = Napi::Array::New(env), std = Napi::Array::New(env);
+  for (uint32_t i = 0; i < preprocessing.mean.size(); i++) mean.Set(i, preprocessing.mean[i]), std.Set(i, preprocessing.std[i]);
+  object.Set("mean", mean);
+  object.Set("std", std);
+  object.Set("interpolation", preprocessing.interpolation);
+  object.Set("cropFraction", preprocessing.crop_fraction);
+  return object;
+}
+
 Napi::Value module_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto& wrap = ModuleWrap::of(info[0], "network");
@@ -197,16 +209,7 @@ Napi::Value module_info(const Napi::CallbackInfo& info) {
   for (const auto& parameter : wrap.module->parameters()) count += parameter.numel();
   object.Set("parameterCount", Napi::Number::New(env, static_cast<double>(count)));
   if (const auto backbone = std::dynamic_pointer_cast<nn::Backbone>(wrap.module)) {
-    const auto& preprocessing = backbone->preprocessing();
-    auto inner = Napi::Object::New(env);
-    inner.Set("imageSize", Napi::Number::New(env, static_cast<double>(preprocessing.image_size)));
-    auto mean = Napi::Array::New(env), std = Napi::Array::New(env);
-    for (uint32_t i = 0; i < preprocessing.mean.size(); i++) mean.Set(i, preprocessing.mean[i]), std.Set(i, preprocessing.std[i]);
-    inner.Set("mean", mean);
-    inner.Set("std", std);
-    inner.Set("interpolation", preprocessing.interpolation);
-    inner.Set("cropFraction", preprocessing.crop_fraction);
-    object.Set("preprocessing", inner);
+    object.Set("preprocessing", preprocessing_object(env, backbone->preprocessing()));
     object.Set("numFeatures", Napi::Number::New(env, static_cast<double>(backbone->num_features())));
   }
   return object;
@@ -225,6 +228,9 @@ Napi::Value list_backbones(const Napi::CallbackInfo& info) {
     object.Set("family", entry.family);
     object.Set("paper", entry.paper);
     object.Set("channelsLast", entry.channels_last);
+    object.Set("preprocessing", preprocessing_object(info.Env(), entry.preprocessing));
+    object.Set("weights", entry.weights);
+    object.Set("license", entry.license);
     array.Set(array.Length(), object);
   }
   return array;

@@ -40,9 +40,16 @@ class Backbone : public Module {
   torch::Tensor forward(const torch::Tensor& images) override { return classify(pool(forward_features(images))); }
 
   virtual int64_t num_features() const = 0;
-  const Preprocessing& preprocessing() const { return preprocessing_; }
 
- protected:
+  /// The network cut by depth, input first, the classifier left out; a part is a list of prefixes of tensor names. Layers are its smallest
+  /// repeated parts (stem, each block, …): layer-wise learning-rate decay counts them. Stages are what freezing counts.
+  virtual std::vector<std::vector<std::string>> layers() const = 0;
+  virtual std::vector<std::vector<std::string>> stages() const { return layers(); }
+
+  const Preprocessing& preprocessing() const { return preprocessing_; }
+  void set_preprocessing(Preprocessing preprocessing) { preprocessing_ = std::move(preprocessing); }
+
+ private:
   Preprocessing preprocessing_;
 };
 

@@ -14,34 +14,12 @@
 namespace trivium::nn {
 namespace {
 
-using BackboneFactory = std::shared_ptr<Backbone> (*)(const std::string&, const Options&);
 using HeadFactory = std::shared_ptr<Module> (*)(const Options&);
 
-struct Row {
-  BackboneEntry entry;
-  BackboneFactory make;
-};
-
-constexpr auto kResNetPaper = "He et al. 2015, arXiv 1512.03385";
-constexpr auto kVitPaper = "Dosovitskiy et al. 2020, arXiv 2010.11929";
-constexpr auto kCifarPaper = "Jordan 2024, arXiv 2404.00498";
-constexpr auto kSmallPaper = "LeCun et al. 1998, Proc. IEEE 86(11)";
-
-const std::vector<Row>& rows() {
-  static const std::vector<Row> table{
-      {{"cifar_cnn", "cifar_cnn", kCifarPaper, true}, make_cifar_cnn},
-      {{"cifar_cnn_test", "cifar_cnn", kCifarPaper, true}, make_cifar_cnn},
-      {{"resnet18", "resnet", kResNetPaper, true}, make_resnet},
-      {{"resnet34", "resnet", kResNetPaper, true}, make_resnet},
-      {{"resnet50", "resnet", kResNetPaper, true}, make_resnet},
-      {{"resnet_test", "resnet", kResNetPaper, true}, make_resnet},
-      {{"small_cnn", "small_cnn", kSmallPaper, true}, make_small_cnn},
-      {{"vit_base_patch16_224", "vit", kVitPaper, false}, make_vit},
-      {{"vit_small_patch16_224", "vit", kVitPaper, false}, make_vit},
-      {{"vit_test", "vit", kVitPaper, false}, make_vit},
-      {{"vit_tiny_patch16_224", "vit", kVitPaper, false}, make_vit},
-  };
-  return table;
+/// One line a family.
+const std::vector<const BackboneFamily*>& families() {
+  static const std::vector<const BackboneFamily*> list{&cifar_cnn_family(), &resnet_family(), &small_cnn_family(), &vit_family()};
+  return list;
 }
 
 const std::vector<std::pair<std::string, HeadFactory>>& heads() {
@@ -62,26 +40,32 @@ const std::vector<std::pair<std::string, HeadFactory>>& heads() {
 }  // namespace
 
 const std::vector<BackboneEntry>& backbones() {
-  static const std::vector<BackboneEntry> entries = [] {
+  static const std::vector<BackboneEntry> sorted = [] {
     std::vector<BackboneEntry> list;
-    for (const auto& row : rows()) list.push_back(row.entry);
+    for (const auto* family : families()) list.insert(list.end(), family->entries.begin(), family->entries.end());
+    std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     return list;
   }();
-  return entries;
+  return sorted;
 }
 
 std::shared_ptr<Backbone> create_backbone(const std::string& name, const Options& options) {
-  const auto row = std::find_if(rows().begin(), rows().end(), [&](const Row& candidate) { return candidate.entry.name == name; });
-  if (row == rows().end()) {
-    std::vector<std::string> known;
-    for (const auto& entry : backbones()) known.push_back(entry.name);
-    fail_unknown("backbone", name, known);
+  for (const auto* family : families()) {
+    for (const auto& entry : family->entries) {
+      if (entry.name != name) continue;
+      const InitSeed seed(options);
+      auto backbone = family->make(name, options);
+      auto preprocessing = entry.preprocessing;
+      preprocessing.image_size = options.integer("image_size", preprocessing.image_size);
+      backbone->set_preprocessing(std::move(preprocessing));
+      options.expect_all_used();
+      if (entry.channels_last) to_channels_last(*backbone);
+      return backbone;
+    }
   }
-  const InitSeed seed(options);
-  auto backbone = row->make(name, options);
-  options.expect_all_used();
-  if (row->entry.channels_last) to_channels_last(*backbone);
-  return backbone;
+  std::vector<std::string> known;
+  for (const auto& entry : backbones()) known.push_back(entry.name);
+  fail_unknown("backbone", name, known);
 }
 
 std::shared_ptr<Module> create_head(const std::string& kind, const Options& options) {

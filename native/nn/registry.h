@@ -6,16 +6,11 @@
 #include <vector>
 
 #include "core/options.h"
+#include "nn/family.h"
 #include "nn/module.h"
 
 namespace trivium::nn {
 
-struct BackboneEntry {
-  std::string name;    // timm's name, e.g. "resnet18"
-  std::string family;  // "resnet"
-  std::string paper;   // "He et al. 2015, arXiv 1512.03385"
-  bool channels_last;  // conv nets run channels-last
-};
 
 /// Options common to all: num_classes (default 1000; 0 = no classifier), image_size, seed (of the initial weights; without one they come
 /// from the global generator). Family-specific ones are read by the family

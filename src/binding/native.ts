@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BindingError, ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../util/errors.ts'
-import type { TriviumError } from '../util/errors.ts'
+import type { ErrorReason, TriviumError } from '../util/errors.ts'
 
 declare const brand: unique symbol
 /** Opaque handles that the addon hands out. */
@@ -48,6 +48,11 @@ export interface BackboneEntry {
   readonly family: string
   readonly paper: string
   readonly channelsLast: boolean
+  readonly preprocessing: Preprocessing
+  /** Hugging Face repository of the published weights, "timm/resnet18.a1_in1k"; "" where none are known */
+  readonly weights: string
+  /** of those weights, an SPDX identifier */
+  readonly license: string
 }
 
 export interface Versions {
@@ -158,7 +163,7 @@ export interface Addon {
   drain(): Promise<void>
 }
 
-const kinds: Record<string, new (message: string, options?: ErrorOptions) => TriviumError> = {
+const kinds: Record<string, new (...args: ConstructorParameters<typeof TriviumError>) => TriviumError> = {
   config: ConfigError,
   shape: ShapeError,
   dataset: DatasetError,
@@ -171,7 +176,14 @@ const kinds: Record<string, new (message: string, options?: ErrorOptions) => Tri
 export function translate(thrown: unknown): unknown {
   const kind = (thrown as { kind?: unknown } | null)?.kind
   const ErrorClass = typeof kind === 'string' ? kinds[kind] : undefined
-  return ErrorClass && thrown instanceof Error ? new ErrorClass(thrown.message, { cause: thrown }) : thrown
+  if (ErrorClass === undefined || !(thrown instanceof Error)) return thrown
+  return new ErrorClass(thrown.message, { cause: thrown, reason: reasonOf(thrown.message) })
+}
+
+/** LibTorch and the C++ library tell these causes by their words alone. */
+function reasonOf(message: string): ErrorReason | null {
+  if (/out of memory|not enough memory|can't allocate memory|bad_alloc/i.test(message)) return 'out of memory'
+  return /no space left|disk quota/i.test(message) ? 'disk full' : null
 }
 
 /** Where the addon is looked for: TRIVIUM_ADDON, else the build folder beside package.json. */

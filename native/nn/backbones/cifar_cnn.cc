@@ -17,7 +17,6 @@ class CifarCnn : public Backbone {
     if (common.image_size < kSmallestImage) {
       throw error(ErrorKind::Config, options.owner(), ": expected image_size of at least ", kSmallestImage, " but got ", common.image_size);
     }
-    preprocessing_ = {common.image_size, {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}, "bilinear", 1.0};
     const int64_t width = read_size(options, "width", name == "cifar_cnn_test" ? 8 : 64, 1024);
     num_features_ = 4 * width;
     stem_ = register_module("stem", std::make_shared<ConvNorm>(3, width / 2 + width % 2));  // [N, w/2, S, S]
@@ -28,7 +27,7 @@ class CifarCnn : public Backbone {
       blocks_->append(std::make_shared<ConvNorm>(out, out));
       channels = out;
     }
-    if (common.num_classes > 0) fc_ = register_module("fc", torch::nn::Linear(num_features_, common.num_classes));
+    if (common.num_classes > 0) fc_ = register_module("fc", std::make_shared<Linear>(num_features_, common.num_classes));
   }
 
   torch::Tensor forward_features(const torch::Tensor& images) override {
@@ -37,18 +36,33 @@ class CifarCnn : public Backbone {
   torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
   torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(fc_, pooled); }
   int64_t num_features() const override { return num_features_; }
+  std::vector<std::vector<std::string>> layers() const override {
+    std::vector<std::vector<std::string>> parts{{"stem"}};
+    append_parts(parts, "blocks", blocks_->links().size());
+    return parts;
+  }
 
  private:
   int64_t num_features_ = 0;
   std::shared_ptr<ConvNorm> stem_;
   std::shared_ptr<Chain> blocks_;
-  torch::nn::Linear fc_{nullptr};
+  std::shared_ptr<Linear> fc_;
 };
 
 }  // namespace
 
-std::shared_ptr<Backbone> make_cifar_cnn(const std::string& name, const Options& options) {
-  return std::make_shared<CifarCnn>(name, options);
+const BackboneFamily& cifar_cnn_family() {
+  static const BackboneFamily family = [] {
+    BackboneFamily made{{}, [](const std::string& name, const Options& options) -> std::shared_ptr<Backbone> {
+                          return std::make_shared<CifarCnn>(name, options);
+                        }};
+    const Preprocessing cifar{32, {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}, "bilinear", 1.0};
+    for (const auto* name : {"cifar_cnn", "cifar_cnn_test"}) {
+      made.entries.push_back({name, "cifar_cnn", "Jordan 2024, arXiv 2404.00498", true, cifar, "", ""});
+    }
+    return made;
+  }();
+  return family;
 }
 
 }  // namespace trivium::nn

@@ -4,16 +4,12 @@
 // GELU, which takes 40 % of a bfloat16 step on a CPU.
 #pragma once
 
-#include <memory>
-#include <string>
-
-#include "core/options.h"
-#include "nn/module.h"
+#include "nn/family.h"
 
 namespace trivium::nn {
 
-/// `name`: cifar_cnn or cifar_cnn_test (width 8). Options: num_classes, image_size (default 32, at least 8), width (default 64; features
+/// Names: cifar_cnn or cifar_cnn_test (width 8). Options: num_classes, image_size (default 32, at least 8), width (default 64; features
 /// are 4 · width).
-std::shared_ptr<Backbone> make_cifar_cnn(const std::string& name, const Options& options);
+const BackboneFamily& cifar_cnn_family();
 
 }  // namespace trivium::nn

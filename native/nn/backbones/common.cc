@@ -28,8 +28,12 @@ CommonOptions read_common(const Options& options, int64_t default_image_size) {
   return {num_classes, read_size(options, "image_size", default_image_size, kLargestImage)};
 }
 
-torch::Tensor classify_with(torch::nn::Linear& classifier, const torch::Tensor& pooled) {
-  return classifier.is_empty() ? pooled : widen(classifier->forward(pooled));
+torch::Tensor classify_with(const std::shared_ptr<Linear>& classifier, const torch::Tensor& pooled) {
+  return classifier ? widen(classifier->forward(pooled)) : pooled;
+}
+
+void append_parts(std::vector<std::vector<std::string>>& parts, const std::string& name, size_t count) {
+  for (size_t i = 0; i < count; ++i) parts.push_back({name + "." + std::to_string(i)});
 }
 
 }  // namespace trivium::nn

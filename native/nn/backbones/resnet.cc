@@ -37,9 +37,6 @@ class ResNet : public Backbone {
   ResNet(const std::string& name, const Options& options) : cifar_stem_(options.boolean("cifar_stem", false)) {
     const auto shape = shape_of(name);
     const auto common = read_common(options, 224);
-    preprocessing_.image_size = common.image_size;
-    preprocessing_.interpolation = "bicubic";
-    preprocessing_.crop_fraction = 0.95;
 
     conv1_ = register_module("conv1", cifar_stem_ ? conv(3, kStem, 3) : conv(3, kStem, 7, 2));
     bn1_ = register_module("bn1", torch::nn::BatchNorm2d(kStem));
@@ -59,7 +56,7 @@ class ResNet : public Backbone {
       }
     }
     num_features_ = width;
-    if (common.num_classes > 0) fc_ = register_module("fc", torch::nn::Linear(width, common.num_classes));
+    if (common.num_classes > 0) fc_ = register_module("fc", std::make_shared<Linear>(width, common.num_classes));
   }
 
   torch::Tensor forward_features(const torch::Tensor& images) override {
@@ -72,6 +69,14 @@ class ResNet : public Backbone {
   torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
   torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(fc_, pooled); }
   int64_t num_features() const override { return num_features_; }
+  std::vector<std::vector<std::string>> layers() const override {
+    std::vector<std::vector<std::string>> parts{{"conv1", "bn1"}};
+    for (size_t i = 0; i < layers_.size(); ++i) append_parts(parts, "layer" + std::to_string(i + 1), layers_[i]->links().size());
+    return parts;
+  }
+  std::vector<std::vector<std::string>> stages() const override {
+    return {{"conv1", "bn1"}, {"layer1"}, {"layer2"}, {"layer3"}, {"layer4"}};
+  }
 
  private:
   bool cifar_stem_;
@@ -79,13 +84,27 @@ class ResNet : public Backbone {
   torch::nn::Conv2d conv1_{nullptr};
   torch::nn::BatchNorm2d bn1_{nullptr};
   std::array<std::shared_ptr<Chain>, 4> layers_;
-  torch::nn::Linear fc_{nullptr};
+  std::shared_ptr<Linear> fc_;
 };
 
 }  // namespace
 
-std::shared_ptr<Backbone> make_resnet(const std::string& name, const Options& options) {
-  return std::make_shared<ResNet>(name, options);
+const BackboneFamily& resnet_family() {
+  static const BackboneFamily family = [] {
+    BackboneFamily made{{}, [](const std::string& name, const Options& options) -> std::shared_ptr<Backbone> {
+                          return std::make_shared<ResNet>(name, options);
+                        }};
+    const auto add = [&](const std::string& name, const std::string& tag) {
+      made.entries.push_back({name, "resnet", "He et al. 2015, arXiv 1512.03385", true, {224, kImageNetMean, kImageNetStd, "bicubic", 0.95},
+                              tag.empty() ? "" : "timm/" + name + "." + tag, tag.empty() ? "" : "Apache-2.0"});
+    };
+    add("resnet18", "a1_in1k");
+    add("resnet34", "a1_in1k");
+    add("resnet50", "a1_in1k");
+    add("resnet_test", "");
+    return made;
+  }();
+  return family;
 }
 
 }  // namespace trivium::nn

@@ -17,8 +17,6 @@ class SmallCnn : public Backbone {
     if (common.image_size < kSmallestImage) {
       throw error(ErrorKind::Config, options.owner(), ": expected image_size of at least ", kSmallestImage, " but got ", common.image_size);
     }
-    preprocessing_.image_size = common.image_size;
-    preprocessing_.crop_fraction = 1.0;
     const int64_t width = read_size(options, "width", 32, 1024);
     num_features_ = 4 * width;
     stages_ = register_module("stages", std::make_shared<Chain>());
@@ -27,22 +25,32 @@ class SmallCnn : public Backbone {
     stages_->append(std::make_shared<ConvNorm>(width, 2 * width));                // [N, 2w, S/2, S/2]
     stages_->append(std::make_shared<ConvNorm>(2 * width, 2 * width, true));      // [N, 2w, S/4, S/4]
     stages_->append(std::make_shared<ConvNorm>(2 * width, num_features_));        // [N, 4w, S/4, S/4]
-    if (common.num_classes > 0) fc_ = register_module("fc", torch::nn::Linear(num_features_, common.num_classes));
+    if (common.num_classes > 0) fc_ = register_module("fc", std::make_shared<Linear>(num_features_, common.num_classes));
   }
 
   torch::Tensor forward_features(const torch::Tensor& images) override { return stages_->forward(images); }
   torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
   torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(fc_, pooled); }
   int64_t num_features() const override { return num_features_; }
+  std::vector<std::vector<std::string>> layers() const override {
+    std::vector<std::vector<std::string>> parts;
+    append_parts(parts, "stages", stages_->links().size());
+    return parts;
+  }
 
  private:
   int64_t num_features_ = 0;
   std::shared_ptr<Chain> stages_;
-  torch::nn::Linear fc_{nullptr};
+  std::shared_ptr<Linear> fc_;
 };
 
 }  // namespace
 
-std::shared_ptr<Backbone> make_small_cnn(const std::string&, const Options& options) { return std::make_shared<SmallCnn>(options); }
+const BackboneFamily& small_cnn_family() {
+  static const BackboneFamily family{
+      {{"small_cnn", "small_cnn", "LeCun et al. 1998, Proc. IEEE 86(11)", true, {8, kImageNetMean, kImageNetStd, "bilinear", 1.0}, "", ""}},
+      [](const std::string&, const Options& options) -> std::shared_ptr<Backbone> { return std::make_shared<SmallCnn>(options); }};
+  return family;
+}
 
 }  // namespace trivium::nn

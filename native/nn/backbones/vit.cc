@@ -53,7 +53,6 @@ class VisionTransformer : public Backbone {
     const int64_t side = common.image_size / patch_size;
     patches_ = side * side;
     width_ = shape.width;
-    preprocessing_ = {common.image_size, {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}, "bicubic", 0.9};
 
     cls_token_ = register_parameter("cls_token", at::empty({1, 1, width_}).normal_(0.0, 1e-6));
     pos_embed_ = register_parameter("pos_embed", at::empty({1, patches_ + 1, width_}));
@@ -83,6 +82,12 @@ class VisionTransformer : public Backbone {
   torch::Tensor pool(const torch::Tensor& features) override { return features.select(1, 0); }  // the class token, [N, D]
   torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(head_, pooled); }
   int64_t num_features() const override { return width_; }
+  std::vector<std::vector<std::string>> layers() const override {
+    std::vector<std::vector<std::string>> parts{{"cls_token", "pos_embed", "patch_embed"}};
+    append_parts(parts, "blocks", blocks_->links().size());
+    parts.push_back({"norm"});
+    return parts;
+  }
 
  private:
   int64_t patches_ = 0, width_ = 0;
@@ -90,13 +95,28 @@ class VisionTransformer : public Backbone {
   std::shared_ptr<PatchEmbed> patch_embed_;
   std::shared_ptr<Chain> blocks_;
   torch::nn::LayerNorm norm_{nullptr};
-  torch::nn::Linear head_{nullptr};
+  std::shared_ptr<Linear> head_;
 };
 
 }  // namespace
 
-std::shared_ptr<Backbone> make_vit(const std::string& name, const Options& options) {
-  return std::make_shared<VisionTransformer>(name, options);
+const BackboneFamily& vit_family() {
+  static const BackboneFamily family = [] {
+    BackboneFamily made{{}, [](const std::string& name, const Options& options) -> std::shared_ptr<Backbone> {
+                          return std::make_shared<VisionTransformer>(name, options);
+                        }};
+    const auto add = [&](const std::string& name, int64_t image_size, const std::string& tag) {
+      made.entries.push_back({name, "vit", "Dosovitskiy et al. 2020, arXiv 2010.11929", false,
+                              {image_size, {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}, "bicubic", 0.9}, tag.empty() ? "" : "timm/" + name + "." + tag,
+                              tag.empty() ? "" : "Apache-2.0"});
+    };
+    add("vit_base_patch16_224", 224, "augreg2_in21k_ft_in1k");
+    add("vit_small_patch16_224", 224, "augreg_in21k_ft_in1k");
+    add("vit_test", 32, "");
+    add("vit_tiny_patch16_224", 224, "augreg_in21k_ft_in1k");
+    return made;
+  }();
+  return family;
 }
 
 }  // namespace trivium::nn

@@ -8,8 +8,8 @@
 
 namespace trivium::nn {
 
-torch::nn::Linear vit_linear(int64_t in_features, int64_t out_features) {
-  torch::nn::Linear layer(in_features, out_features);
+std::shared_ptr<Linear> vit_linear(int64_t in_features, int64_t out_features) {
+  const auto layer = std::make_shared<Linear>(in_features, out_features);
   truncated_normal_(layer->weight, 0.02);
   at::NoGradGuard no_grad;
   layer->bias.zero_();

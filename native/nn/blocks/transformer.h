@@ -1,18 +1,18 @@
 // The pre-norm transformer block of Dosovitskiy et al. 2020 (arXiv 2010.11929, eq. 2–3), with timm's names.
 #pragma once
 
-#include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/normalization.h>
 
 #include <cstdint>
 #include <memory>
 
+#include "nn/blocks/linear.h"
 #include "nn/module.h"
 
 namespace trivium::nn {
 
 /// A linear layer with timm's ViT start: weights N(0, 0.02) truncated, bias 0.
-torch::nn::Linear vit_linear(int64_t in_features, int64_t out_features);
+std::shared_ptr<Linear> vit_linear(int64_t in_features, int64_t out_features);
 
 /// Multi-head self-attention: [N, T, D] → [N, T, D]. `heads` divides D.
 class Attention : public Module {
@@ -22,7 +22,7 @@ class Attention : public Module {
 
  private:
   int64_t heads_, head_width_;
-  torch::nn::Linear qkv_{nullptr}, proj_{nullptr};
+  std::shared_ptr<Linear> qkv_, proj_;
 };
 
 /// Two linear layers around GELU: [N, T, D] → [N, T, D].
@@ -32,7 +32,7 @@ class Mlp : public Module {
   torch::Tensor forward(const torch::Tensor& tokens) override;
 
  private:
-  torch::nn::Linear fc1_{nullptr}, fc2_{nullptr};
+  std::shared_ptr<Linear> fc1_, fc2_;
 };
 
 /// x + attention(norm(x)), then x + mlp(norm(x)): [N, T, D] → [N, T, D].

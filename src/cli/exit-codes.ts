@@ -1,6 +1,6 @@
 /** What the process ends with. Scripts rely on these numbers; docs/cli.md lists them. */
 
-import { ConfigError, DatasetError, NonFiniteError } from '../util/errors.ts'
+import { ConfigError, DatasetError, NonFiniteError, errorReason, type ErrorReason } from '../util/errors.ts'
 import { systemCode } from '../util/files.ts'
 
 export const exitCodes = {
@@ -28,17 +28,13 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof ConfigError) return exitCodes.usage
   if (error instanceof DatasetError) return exitCodes.data
   if (error instanceof NonFiniteError) return exitCodes.diverged
-  const reason = reasonOf(error)
-  if (reason !== null) return exitCodes[reason]
-  return exitCodes.failure
+  const reason = errorReason(error)
+  return reason === null ? exitCodes.failure : codeOfReason[reason]
 }
 
-/** Causes that have a number of their own but no error class of their own; native errors carry them in their words. */
-function reasonOf(error: unknown): 'outOfMemory' | 'locked' | 'parity' | 'io' | null {
-  const message = error instanceof Error ? error.message : ''
-  if (/out of memory|not enough memory|can't allocate memory|bad_alloc/i.test(message)) return 'outOfMemory'
-  if (/no space left|disk quota/i.test(message)) return 'io'
-  if (/is locked|only process that works/i.test(message)) return 'locked'
-  if (/disagree|differs? from the native model|parity/i.test(message)) return 'parity'
-  return null
+const codeOfReason: Record<ErrorReason, number> = {
+  locked: exitCodes.locked,
+  parity: exitCodes.parity,
+  'out of memory': exitCodes.outOfMemory,
+  'disk full': exitCodes.io,
 }

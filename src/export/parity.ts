@@ -117,6 +117,7 @@ export function compareAnswers(native: Answers, exported: Answers, tolerance: nu
       `${label}: the exported model disagrees with the native one on ${images} real images: the largest difference of a logit is ` +
         `${difference.toExponential(2)} (allowed ${allowed.toExponential(2)}), the top class agrees on ${agreeing} of ${images}. ` +
         'It was not kept. Report the model and its options as a bug of the lowering in src/export.',
+      { reason: 'parity' },
     )
   }
   return { maxAbsoluteDifference: difference, top1Agreement: agreeing / images, images }

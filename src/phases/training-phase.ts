@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { torch } from '../binding/index.ts'
 import { evaluationPlan } from '../augment/index.ts'
 import { Loader, randomSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
-import { findSnapshot, readSnapshot, SnapshotStore, type Snapshot } from '../snapshot/index.ts'
+import { findSnapshot, SnapshotStore, type Snapshot } from '../snapshot/index.ts'
 import {
   parseTrainingState,
   runTraining,
@@ -58,7 +58,7 @@ export async function runTrainingPhase(
     keep: options.keep,
     logger: context.logger,
   })
-  const resumeFrom = context.resume ? await snapshotToResume(store) : null
+  const resumeFrom = context.resume ? await store.newestReadable() : null
   if (resumeFrom !== null && parseTrainingState(resumeFrom.state, resumeFrom.path).finished) {
     const state = parseTrainingState(resumeFrom.state, resumeFrom.path)
     context.logger.info(`${name}: already finished after ${state.epoch} epochs`)
@@ -187,11 +187,6 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
 
 function percent(fraction: number): string {
   return `${(fraction * 100).toFixed(2)} %`
-}
-
-async function snapshotToResume(store: SnapshotStore): Promise<Snapshot | null> {
-  const last = await store.pointer('last')
-  return last === null ? null : readSnapshot(last)
 }
 
 function specFor(recipe: Recipe, options: TrainingOptions, context: PhaseContext): NetworkSpec {

@@ -15,6 +15,7 @@ export function lockRun(folder: string): RunLock {
     throw new SnapshotError(
       `${folder}: expected to be the only process that works on this run, but another one holds ${path}. ` +
         'Wait for it, stop it, or start a run of another name with --name.',
+      { reason: 'locked' },
     )
   return lock
 }

@@ -14,6 +14,7 @@ import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
 import type { Logger } from '../util/logger.ts'
 import { describeFiles, manifestName, readManifest } from './manifest.ts'
 import { readPointer, setPointer } from './pointer.ts'
+import { readSnapshot, type Snapshot } from './read.ts'
 
 const temporaryPrefix = '.tmp-'
 
@@ -61,6 +62,29 @@ export class SnapshotStore {
   async pointer(name: 'best' | 'last'): Promise<string | null> {
     const target = await readPointer(this.folder, name)
     return target === null ? null : join(this.folder, target)
+  }
+
+  /**
+   * The newest snapshot that is whole: `last`, or an earlier one with a warning where `last` is damaged. Null when there is none yet.
+   *
+   * @throws {SnapshotError} what is wrong with `last`, when nothing can be read
+   */
+  async newestReadable(): Promise<Snapshot | null> {
+    const last = await readPointer(this.folder, 'last')
+    const others = (await this.#own()).filter(({ name }) => name !== last).map(({ name }) => name)
+    let damage: SnapshotError | null = null
+    for (const name of last === null ? others : [last, ...others]) {
+      try {
+        const snapshot = await readSnapshot(join(this.folder, name))
+        if (damage !== null) this.#logger.warn(`${damage.message} Going on from the one before it, ${snapshot.path}.`)
+        return snapshot
+      } catch (error) {
+        if (!(error instanceof SnapshotError)) throw error
+        damage ??= error
+      }
+    }
+    if (damage !== null) throw damage
+    return null
   }
 
   /**
@@ -120,14 +144,7 @@ export class SnapshotStore {
 
   async #prune(): Promise<void> {
     const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best')]
-    const ours: { name: string; order: number }[] = []
-    for (const entry of await readdir(this.folder, { withFileTypes: true })) {
-      if (!entry.isDirectory() || entry.name.startsWith(temporaryPrefix)) continue
-      const manifest = await readManifest(join(this.folder, entry.name)).catch(() => null)
-      if (manifest !== null) ours.push({ name: entry.name, order: manifest.order })
-    }
-    ours.sort((a, b) => b.order - a.order)
-    for (const { name } of ours.slice(this.#keep)) {
+    for (const { name } of (await this.#own()).slice(this.#keep)) {
       if (used.includes(name)) continue
       try {
         await rm(join(this.folder, name), { recursive: true, force: true })
@@ -135,6 +152,17 @@ export class SnapshotStore {
         this.#logger.warn(`could not delete the old snapshot ${join(this.folder, name)}: ${String(error)}`)
       }
     }
+  }
+
+  /** The folders whose manifest says that they are snapshots, newest first. */
+  async #own(): Promise<{ name: string; order: number }[]> {
+    const own: { name: string; order: number }[] = []
+    for (const entry of await readdir(this.folder, { withFileTypes: true })) {
+      if (!entry.isDirectory() || entry.name.startsWith(temporaryPrefix)) continue
+      const manifest = await readManifest(join(this.folder, entry.name)).catch(() => null)
+      if (manifest !== null) own.push({ name: entry.name, order: manifest.order })
+    }
+    return own.sort((a, b) => b.order - a.order)
   }
 
   async #failure(error: unknown, path: string, needed: number): Promise<Error> {

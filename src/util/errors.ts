@@ -4,12 +4,29 @@
 
 export type ErrorCode = 'ERR_CONFIG' | 'ERR_SHAPE' | 'ERR_DATASET' | 'ERR_SNAPSHOT' | 'ERR_NON_FINITE' | 'ERR_BINDING'
 
+/** Causes that a program may want to tell apart within a class; the command line gives each an exit code. */
+export type ErrorReason = 'locked' | 'parity' | 'out of memory' | 'disk full'
+
 /** Base of all errors that Trivium throws on purpose; anything else that surfaces is a bug. */
 export abstract class TriviumError extends Error {
   abstract readonly code: ErrorCode
+  readonly reason: ErrorReason | null
+
+  constructor(message: string, options: ErrorOptions & { readonly reason?: ErrorReason | null } = {}) {
+    super(message, options)
+    this.reason = options.reason ?? null
+  }
+
   override get name(): string {
     return this.constructor.name
   }
+}
+
+/** The reason of an error, or of what caused it. */
+export function errorReason(error: unknown): ErrorReason | null {
+  for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++)
+    if (current instanceof TriviumError && current.reason !== null) return current.reason
+  return null
 }
 
 /** A configuration value, flag or option is wrong. */

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { translate } from '../../../src/binding/native.ts'
 import { exitCodeOf, exitCodes } from '../../../src/cli/exit-codes.ts'
-import {
-  BindingError,
-  ConfigError,
-  DatasetError,
-  NonFiniteError,
-  ShapeError,
-  SnapshotError,
-} from '../../../src/util/errors.ts'
+import { compareAnswers } from '../../../src/export/parity.ts'
+import { lockRun } from '../../../src/snapshot/index.ts'
+import { ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../../../src/util/errors.ts'
 import { writeError } from '../../../src/util/files.ts'
 import { packageFile } from '../../../src/util/package-root.ts'
 
@@ -27,22 +25,39 @@ describe('exit codes', () => {
     const full = writeError(Object.assign(new Error('write'), { code: 'ENOSPC' }), 'a')
     assert.equal(exitCodeOf(full), 74)
     assert.equal(exitCodeOf(new SnapshotError('could not save', { cause: full })), 74)
-    assert.equal(exitCodeOf(new SnapshotError('write a.safetensors: No space left on device')), 74)
+    const native = Object.assign(new Error('write a.safetensors: No space left on device'), { kind: 'snapshot' })
+    assert.equal(exitCodeOf(new SnapshotError('could not save', { cause: translate(native) })), 74)
     assert.equal(exitCodeOf(new SnapshotError('sums differ')), 1)
   })
 
   it('know running out of memory', () => {
-    assert.equal(
-      exitCodeOf(new BindingError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")),
-      5,
-    )
-    assert.equal(exitCodeOf(new BindingError('CUDA out of memory. Tried to allocate 20 GiB')), 5)
+    for (const words of [
+      "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
+      'CUDA out of memory. Tried to allocate 20 GiB',
+    ])
+      assert.equal(exitCodeOf(translate(Object.assign(new Error(words), { kind: 'binding' }))), 5)
   })
 
   it('know a run that another process works on', () => {
-    assert.equal(
-      exitCodeOf(new SnapshotError('snapshots/a: expected to be the only process that works on this run, but …')),
-      6,
+    const folder = mkdtempSync(join(tmpdir(), 'trivium-exit-'))
+    const lock = lockRun(folder)
+    try {
+      assert.throws(
+        () => lockRun(folder),
+        (error) => exitCodeOf(error) === 6,
+      )
+    } finally {
+      lock.release()
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('know an export that its comparison refused', () => {
+    const native = { logits: Float32Array.of(1, 0), classes: 2 }
+    const exported = { logits: Float32Array.of(0, 1), classes: 2 }
+    assert.throws(
+      () => compareAnswers(native, exported, 1e-3, 'a'),
+      (error) => exitCodeOf(error) === 7,
     )
   })
 

@@ -106,6 +106,27 @@ test('snapshot › a changed byte is found, with the file and both sums', async 
   })
 })
 
+test('snapshot › the newest whole one stands in for a damaged last, and says so', async () => {
+  const folder = newFolder()
+  const warnings: string[] = []
+  const store = await SnapshotStore.open(folder, {
+    keep: 3,
+    logger: { ...silentLogger, warn: (message: string) => warnings.push(message) },
+  })
+  assert.equal(await store.newestReadable(), null)
+  for (const order of [1, 2, 3]) await save(store, order)
+  assert.deepEqual((await store.newestReadable())?.state, { step: 3 })
+  assert.deepEqual(warnings, [])
+  truncateSync(join(folder, 'epoch-0003', 'backbone.safetensors'), 10)
+  assert.deepEqual((await store.newestReadable())?.state, { step: 2 })
+  assert.match(
+    warnings.join(''),
+    /epoch-0003\/backbone\.safetensors: expected \d+ bytes, got 10.* Going on from .*epoch-0002/s,
+  )
+  for (const name of ['epoch-0001', 'epoch-0002']) truncateSync(join(folder, name, 'backbone.safetensors'), 10)
+  await assert.rejects(store.newestReadable(), /epoch-0003\/backbone\.safetensors: expected \d+ bytes, got 10/)
+})
+
 test('snapshot › a file that was cut off or is missing is found', async () => {
   const folder = newFolder()
   const snapshot = await save(await open(folder), 1)

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/blocks/checkpoint.h"
 #include "nn/module.h"
 
 namespace trivium::nn {
@@ -17,14 +18,18 @@ class Chain : public Module {
 
   torch::Tensor forward(const torch::Tensor& input) override {
     auto value = input;
-    for (auto& link : links_) value = link->forward(value);
+    for (auto& link : links_) value = checkpointed(checkpoint_ && is_training(), link, value);
     return value;
   }
 
   const std::vector<std::shared_ptr<Module>>& links() const { return links_; }
 
+  /// From now on every link keeps only its input while the chain trains (blocks/checkpoint.h).
+  void set_checkpointing(bool on) { checkpoint_ = on; }
+
  private:
   std::vector<std::shared_ptr<Module>> links_;
+  bool checkpoint_ = false;
 };
 
 }  // namespace trivium::nn

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "nn/backbones/cifar_cnn.h"
+#include "nn/backbones/cifar_resnet.h"
 #include "nn/backbones/resnet.h"
 #include "nn/backbones/small_cnn.h"
 #include "nn/backbones/vit.h"
@@ -18,7 +19,9 @@ using HeadFactory = std::shared_ptr<Module> (*)(const Options&);
 
 /// One line a family.
 const std::vector<const BackboneFamily*>& families() {
-  static const std::vector<const BackboneFamily*> list{&cifar_cnn_family(), &resnet_family(), &small_cnn_family(), &vit_family()};
+  static const std::vector<const BackboneFamily*> list{
+      &cifar_cnn_family(), &cifar_resnet_family(), &resnet_family(), &small_cnn_family(), &vit_family(),
+  };
   return list;
 }
 

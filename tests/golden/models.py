@@ -55,6 +55,9 @@ class SmallCnn(nn.Module):
         x = x.mean((2, 3))
         return x if pre_logits else self.fc(x)
 
+    def forward(self, x):
+        return self.forward_head(self.forward_features(x))
+
 
 class CifarCnn(SmallCnn):
     def __init__(self, w=64):
@@ -114,6 +117,7 @@ def backbone_case(name, options, size, make):
         features = model.forward_features(x)
         pooled = model.forward_head(features, pre_logits=True)
         logits = model.forward_head(features)
+    persistent = model.state_dict()
     preprocessing = None
     if hasattr(model, "pretrained_cfg") and model.pretrained_cfg:
         cfg = model.pretrained_cfg
@@ -124,12 +128,22 @@ def backbone_case(name, options, size, make):
         "image_size": size,
         "parameters": sum(p.numel() for p in model.parameters()),
         "parameter_names": zlib.crc32(described(model.named_parameters()).encode()),
-        "buffer_names": zlib.crc32(described(model.named_buffers()).encode()),
+        "buffer_names": zlib.crc32(described((n, b) for n, b in model.named_buffers() if n in persistent).encode()),
         "preprocessing": preprocessing,
         "features": sampled(features),
         "pooled": sampled(pooled),
         "logits": sampled(logits),
+        "gradients": gradients(model, x),
     }
+
+
+def gradients(model, x):
+    """Of the sum of the logits times fixed numbers: the input's, and of each parameter the product with fixed numbers, in order."""
+    x = x.clone().requires_grad_()
+    logits = model(x)
+    (logits * filled("cotangent", logits.shape)).sum().backward()
+    products = [float((p.grad.double() * filled(f"probe {n}", p.shape).double()).sum()) for n, p in model.named_parameters()]
+    return {"input": sampled(x.grad), "parameters": [float(f"{v:.7g}") for v in products]}
 
 
 def head_cases():

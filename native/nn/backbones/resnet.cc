@@ -6,11 +6,14 @@
 #include <torch/nn/modules/conv.h>
 
 #include <array>
+#include <map>
+#include <numeric>
+#include <string>
 
-#include "core/error.h"
 #include "nn/backbones/common.h"
 #include "nn/blocks/chain.h"
 #include "nn/blocks/conv_norm.h"
+#include "nn/blocks/drop_path.h"
 #include "nn/blocks/residual.h"
 
 namespace trivium::nn {
@@ -20,37 +23,47 @@ struct Shape {
   bool bottleneck;
   std::array<int64_t, 4> depth;
   std::array<int64_t, 4> channels;
+  double crop_fraction;
+  std::string tag;  // of the published weights; empty: none
 };
 
 constexpr int64_t kStem = 64;
 
-Shape shape_of(const std::string& name) {
-  if (name == "resnet18") return {false, {2, 2, 2, 2}, {64, 128, 256, 512}};
-  if (name == "resnet34") return {false, {3, 4, 6, 3}, {64, 128, 256, 512}};
-  if (name == "resnet50") return {true, {3, 4, 6, 3}, {64, 128, 256, 512}};
-  if (name == "resnet_test") return {false, {1, 1, 1, 1}, {8, 16, 16, 32}};
-  throw error(ErrorKind::Config, "expected a ResNet but got \"", name, "\"");
+const std::map<std::string, Shape>& shapes() {
+  static const std::array<int64_t, 4> wide{64, 128, 256, 512};
+  static const std::map<std::string, Shape> table{
+      {"resnet18", {false, {2, 2, 2, 2}, wide, 0.95, "a1_in1k"}},
+      {"resnet26", {true, {2, 2, 2, 2}, wide, 0.875, "bt_in1k"}},
+      {"resnet34", {false, {3, 4, 6, 3}, wide, 0.95, "a1_in1k"}},
+      {"resnet50", {true, {3, 4, 6, 3}, wide, 0.95, "a1_in1k"}},
+      {"resnet101", {true, {3, 4, 23, 3}, wide, 0.95, "a1h_in1k"}},
+      {"resnet152", {true, {3, 8, 36, 3}, wide, 0.95, "a1h_in1k"}},
+      {"resnet_test", {false, {1, 1, 1, 1}, {8, 16, 16, 32}, 0.95, ""}},
+  };
+  return table;
 }
 
 class ResNet : public Backbone {
  public:
   ResNet(const std::string& name, const Options& options) : cifar_stem_(options.boolean("cifar_stem", false)) {
-    const auto shape = shape_of(name);
+    const auto& shape = shapes().at(name);
     const auto common = read_common(options, 224);
+    const auto drop_path = drop_path_schedule(options, std::accumulate(shape.depth.begin(), shape.depth.end(), int64_t{0}));
 
     conv1_ = register_module("conv1", cifar_stem_ ? conv(3, kStem, 3) : conv(3, kStem, 7, 2));
     bn1_ = register_module("bn1", torch::nn::BatchNorm2d(kStem));
     int64_t width = kStem;
+    size_t index = 0;
     for (size_t stage = 0; stage < layers_.size(); ++stage) {
       layers_[stage] = register_module("layer" + std::to_string(stage + 1), std::make_shared<Chain>());
       for (int64_t block = 0; block < shape.depth[stage]; ++block) {
         const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
         const int64_t channels = shape.channels[stage];
         if (shape.bottleneck) {
-          layers_[stage]->append(std::make_shared<Bottleneck>(width, channels, stride));
+          layers_[stage]->append(std::make_shared<Bottleneck>(width, channels, stride, drop_path[index++]));
           width = channels * Bottleneck::kExpansion;
         } else {
-          layers_[stage]->append(std::make_shared<BasicBlock>(width, channels, stride));
+          layers_[stage]->append(std::make_shared<BasicBlock>(width, channels, stride, drop_path[index++]));
           width = channels * BasicBlock::kExpansion;
         }
       }
@@ -94,14 +107,12 @@ const BackboneFamily& resnet_family() {
     BackboneFamily made{{}, [](const std::string& name, const Options& options) -> std::shared_ptr<Backbone> {
                           return std::make_shared<ResNet>(name, options);
                         }};
-    const auto add = [&](const std::string& name, const std::string& tag) {
-      made.entries.push_back({name, "resnet", "He et al. 2015, arXiv 1512.03385", true, {224, kImageNetMean, kImageNetStd, "bicubic", 0.95},
-                              tag.empty() ? "" : "timm/" + name + "." + tag, tag.empty() ? "" : "Apache-2.0"});
-    };
-    add("resnet18", "a1_in1k");
-    add("resnet34", "a1_in1k");
-    add("resnet50", "a1_in1k");
-    add("resnet_test", "");
+    for (const auto& [name, shape] : shapes()) {
+      const bool published = !shape.tag.empty();
+      made.entries.push_back({name, "resnet", "He et al. 2015, arXiv 1512.03385", true,
+                              {224, kImageNetMean, kImageNetStd, "bicubic", shape.crop_fraction},
+                              published ? "timm/" + name + "." + shape.tag : "", published ? "Apache-2.0" : ""});
+    }
     return made;
   }();
   return family;

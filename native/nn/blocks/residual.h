@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "nn/blocks/drop_path.h"
 #include "nn/module.h"
 
 namespace trivium::nn {
@@ -22,16 +23,17 @@ class Downsample : public Module {
   torch::nn::BatchNorm2d bn_{nullptr};
 };
 
-/// Two 3×3 convolutions: [N, in, H, W] → [N, channels, H/stride, W/stride].
+/// Two 3×3 convolutions: [N, in, H, W] → [N, channels, H/stride, W/stride]. `drop_path`: probability that a sample skips them.
 class BasicBlock : public Module {
  public:
   static constexpr int64_t kExpansion = 1;
-  BasicBlock(int64_t in_channels, int64_t channels, int64_t stride);
+  BasicBlock(int64_t in_channels, int64_t channels, int64_t stride, double drop_path);
   torch::Tensor forward(const torch::Tensor& input) override;
 
  private:
   torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
   torch::nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr};
+  std::shared_ptr<DropPath> drop_path_;
   std::shared_ptr<Downsample> downsample_;  // null where the shape stays
 };
 
@@ -39,12 +41,13 @@ class BasicBlock : public Module {
 class Bottleneck : public Module {
  public:
   static constexpr int64_t kExpansion = 4;
-  Bottleneck(int64_t in_channels, int64_t channels, int64_t stride);
+  Bottleneck(int64_t in_channels, int64_t channels, int64_t stride, double drop_path);
   torch::Tensor forward(const torch::Tensor& input) override;
 
  private:
   torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr}, conv3_{nullptr};
   torch::nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
+  std::shared_ptr<DropPath> drop_path_;
   std::shared_ptr<Downsample> downsample_;
 };
 

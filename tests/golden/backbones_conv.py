@@ -1,0 +1,72 @@
+"""Golden values of the convolutional families and of SwinV2: timm's networks, and PyTorch versions of those that timm does not have.
+
+usage: python backbones_conv.py > backbones_conv.json        (torch 2.13, timm 1.0.31; weights and inputs come from fill.py)
+"""
+import json
+
+from models import CLASSES, backbone_case  # first: it makes timm importable
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class PlainBlock(nn.Module):
+    """The block of He et al. 2015, section 4.2, with option A: as in akamaster/pytorch_resnet_cifar10, whose tensor names these are."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.conv2, self.bn2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.changes = stride != 1 or inputs != outputs
+        self.quarter = outputs // 4
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.changes:
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.quarter, self.quarter), "constant", 0)
+        return F.relu(y + x)
+
+
+class CifarResNet(nn.Module):
+    def __init__(self, n, w=16):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, w, 3, 1, 1, bias=False), nn.BatchNorm2d(w)
+        inputs = w
+        for stage in range(3):
+            outputs, blocks = w << stage, []
+            for i in range(n):
+                blocks.append(PlainBlock(inputs, outputs, 2 if stage > 0 and i == 0 else 1))
+                inputs = outputs
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(inputs, CLASSES)
+
+    def forward_features(self, x):
+        return self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+
+    def forward_head(self, x, pre_logits=False):
+        x = F.avg_pool2d(x, x.size()[3]).flatten(1)
+        return x if pre_logits else self.linear(x)
+
+    def forward(self, x):
+        return self.forward_head(self.forward_features(x))
+
+
+def made(name, **options):
+    return lambda: timm.create_model(name, num_classes=CLASSES, **options)
+
+
+CASES = [
+    ("resnet26", {}, 64, made("resnet26")),
+    ("resnet20", {}, 32, lambda: CifarResNet(3)),
+    ("resnet32", {}, 32, lambda: CifarResNet(5)),
+    ("resnet44", {}, 32, lambda: CifarResNet(7)),
+    ("resnet56", {}, 32, lambda: CifarResNet(9)),
+    ("resnet110", {}, 32, lambda: CifarResNet(18)),
+    ("cifar_resnet_test", {}, 24, lambda: CifarResNet(1, 4)),
+]
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps({"backbones": [backbone_case(*case) for case in CASES]}, indent=1))

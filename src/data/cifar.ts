@@ -8,10 +8,10 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatasetError } from '../util/errors.ts'
+import type { RemoteFile } from '../util/download.ts'
 import { sha256OfFile } from '../util/files.ts'
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from './cifar-classes.ts'
 import { MemoryDataset } from './dataset.ts'
-import type { RemoteFile } from './download.ts'
 import { obtain } from './obtain.ts'
 import type { ObtainContext } from './obtain.ts'
 import { readPickle } from './pickle.ts'
@@ -78,7 +78,7 @@ export const CIFAR10: CifarSpec = {
   },
   archive: {
     url: 'https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
-    sha256: 'c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd',
+    digest: { kind: 'sha256', value: 'c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd' },
     size: 170052171,
     label: 'CIFAR-10',
   },
@@ -108,7 +108,7 @@ export const CIFAR100: CifarSpec = {
   },
   archive: {
     url: 'https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz',
-    sha256: '58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec',
+    digest: { kind: 'sha256', value: '58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec' },
     size: 168513733,
     label: 'CIFAR-100',
   },

@@ -3,10 +3,10 @@ import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileLock } from '../binding/index.ts'
+import { download } from '../util/download.ts'
+import type { DownloadContext, RemoteFile } from '../util/download.ts'
 import { DatasetError } from '../util/errors.ts'
 import { ensureDir } from '../util/files.ts'
-import { download } from './download.ts'
-import type { DownloadContext, RemoteFile } from './download.ts'
 import { unpack } from './unpack.ts'
 import type { UnpackLimits } from './unpack.ts'
 
@@ -50,7 +50,7 @@ export async function obtain<Layout>(
     const archive = join(directory, basename(new URL(set.archive.url).pathname))
     context.logger.info(`${set.title} is not in ${directory}; downloading ${set.archive.url}`)
     try {
-      await download(set.archive, archive, context)
+      await download(set.archive, { path: archive, failure: DatasetError }, context)
     } catch (error) {
       if (error instanceof DatasetError) throw missing(set, directory, error.message, error)
       throw error

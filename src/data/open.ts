@@ -1,4 +1,5 @@
 /** From options to the parts of a data set. */
+import type { DownloadProgress } from '../util/download.ts'
 import { DatasetError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import { CIFAR10, CIFAR100, openCifar } from './cifar.ts'
@@ -6,7 +7,6 @@ import type { CifarSpec } from './cifar.ts'
 import { classCounts, subset } from './dataset.ts'
 import type { Dataset, DatasetSplits, SplitIndices } from './dataset.ts'
 import { openDigits } from './digits.ts'
-import type { DownloadProgress } from './download.ts'
 import { findImages } from './image-files.ts'
 import type { ImageTree } from './image-files.ts'
 import { ImageFolderDataset, PictureCache, withoutUnreadable } from './image-folder.ts'

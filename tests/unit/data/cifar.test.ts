@@ -94,7 +94,7 @@ const online = (): CifarSpec => ({
   ...tiny,
   archive: {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/cifar-10-binary.tar.gz`,
-    sha256: sha256(archive),
+    digest: { kind: 'sha256', value: sha256(archive) },
     size: archive.length,
     label: 'CIFAR-10',
   },

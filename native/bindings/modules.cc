@@ -9,6 +9,7 @@
 #include "bindings/register.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "nn/cost.h"
 
 namespace trivium::bindings {
 
@@ -236,6 +237,18 @@ Napi::Value list_backbones(const Napi::CallbackInfo& info) {
   return array;
 }
 
+// backboneCost(name) → Promise<{parameters, multiplyAdds}> of the network as it is made without options, for one image of its own size
+Napi::Value backbone_cost(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).engine.submit(info.Env(), 0, [name = to_string(info[0], "backbone")] {
+    return Queue::Resolve([cost = nn::backbone_cost(name)](Napi::Env env) -> Napi::Value {
+      auto object = Napi::Object::New(env);
+      object.Set("parameters", Napi::Number::New(env, static_cast<double>(cost.parameters)));
+      object.Set("multiplyAdds", Napi::Number::New(env, static_cast<double>(cost.multiply_adds)));
+      return object;
+    });
+  });
+}
+
 }  // namespace
 
 void register_modules(Napi::Env env, Napi::Object exports) {
@@ -256,6 +269,7 @@ void register_modules(Napi::Env env, Napi::Object exports) {
   export_function<module_info>(env, exports, "moduleInfo");
   export_function<dispose>(env, exports, "moduleDispose");
   export_function<list_backbones>(env, exports, "listBackbones");
+  export_function<backbone_cost>(env, exports, "backboneCost");
 }
 
 }  // namespace trivium::bindings

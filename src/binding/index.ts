@@ -5,7 +5,7 @@ export { torch } from './torch.ts'
 export type { FillOptions, TensorOptions, Torch } from './torch.ts'
 export type { Argument, Keywords } from './operators.ts'
 export type { Ops } from './operators.generated.ts'
-export { NativeModule, listBackbones, saveTorchScript, traceModule } from './module.ts'
+export { NativeModule, backboneCost, listBackbones, saveTorchScript, traceModule } from './module.ts'
 export type { ClassifierParts, Trace } from './module.ts'
 export { NativeOptimizer, emaUpdate } from './optimizer.ts'
 export type { NativeParameterGroup } from './optimizer.ts'
@@ -13,5 +13,14 @@ export { NativeAugmentPlan, augmentOperations, resizeAndCenterCrop, resizeImage 
 export type { Interpolation, NativePlanOptions } from './images.ts'
 export { FileLock, drainEngine, exitNow, readSafetensors, writeSafetensors } from './files.ts'
 export { addonPath } from './native.ts'
-export type { BackboneEntry, ModuleInfo, OptionValue, Options, Preprocessing, TypedArray, Versions } from './native.ts'
+export type {
+  BackboneCost,
+  BackboneEntry,
+  ModuleInfo,
+  OptionValue,
+  Options,
+  Preprocessing,
+  TypedArray,
+  Versions,
+} from './native.ts'
 export * from '../util/errors.ts'

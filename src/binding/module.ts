@@ -2,7 +2,7 @@
 import { BindingError } from '../util/errors.ts'
 import { context } from './context.ts'
 import { native } from './native.ts'
-import type { BackboneEntry, ModuleHandle, ModuleInfo, Options } from './native.ts'
+import type { BackboneCost, BackboneEntry, ModuleHandle, ModuleInfo, Options } from './native.ts'
 import { Tensor, fromHandles, toHandles } from './tensor.ts'
 
 export interface ClassifierParts {
@@ -109,6 +109,11 @@ export class NativeModule {
 
 export function listBackbones(): BackboneEntry[] {
   return native.listBackbones()
+}
+
+/** Builds a network as it is without options and runs one image of its own size through it, counting. */
+export function backboneCost(name: string): Promise<BackboneCost> {
+  return native.backboneCost(name)
 }
 
 /** A network as a graph of ATen nodes; src/export lowers it. */

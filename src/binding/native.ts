@@ -55,6 +55,12 @@ export interface BackboneEntry {
   readonly license: string
 }
 
+export interface BackboneCost {
+  readonly parameters: number
+  /** of the forward pass of one image */
+  readonly multiplyAdds: number
+}
+
 export interface Versions {
   readonly libtorch: string
   readonly cudaBuild: boolean
@@ -108,6 +114,7 @@ export interface Addon {
   moduleInfo(m: ModuleHandle): ModuleInfo
   moduleDispose(m: ModuleHandle): void
   listBackbones(): BackboneEntry[]
+  backboneCost(name: string): Promise<BackboneCost>
 
   createOptimizer(
     kind: string,

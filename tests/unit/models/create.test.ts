@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { torch } from '../../../src/binding/index.ts'
+import { backboneCost, listBackbones, torch } from '../../../src/binding/index.ts'
 import { backboneNames, createBackbone, createModel, listModels } from '../../../src/models/index.ts'
+import type { ModelInfo } from '../../../src/models/index.ts'
 import { ConfigError, SnapshotError } from '../../../src/util/errors.ts'
 
 describe('createModel', () => {
@@ -158,20 +160,43 @@ describe('loadStateDict', () => {
   })
 })
 
+const costOf = (model?: ModelInfo): object => ({ parameters: model?.parameters, flops: model?.flops })
+
 describe('listModels', () => {
-  it('lists exactly the names that configurations know', () => {
+  it('lists exactly what the native registry has, as the generated table says it', () => {
+    const facts = listModels()
+    const entries = listBackbones().map((entry, index) => ({ ...entry, ...costOf(facts[index]) }))
+    assert.deepEqual(facts, entries, 'run node scripts/generate-backbones.mjs')
     assert.deepEqual(
-      listModels().map(({ name }) => name),
       backboneNames,
+      facts.map(({ name }) => name),
     )
   })
 
+  it('knows parameters and multiply–adds of every network as the native rehearsal counts them', async () => {
+    for (const { name, parameters, flops } of listModels()) {
+      const counted = await backboneCost(name)
+      assert.deepEqual({ parameters, multiplyAdds: flops }, counted, `${name}: run node scripts/generate-backbones.mjs`)
+    }
+  })
+
+  it('counts what PyTorch counts on timm’s networks', () => {
+    // torch.utils.flop_counter counts a multiply–add as two.
+    const golden = JSON.parse(
+      readFileSync(new URL('../../golden/models_cost.json', import.meta.url), 'utf8'),
+    ) as Record<string, { parameters: number; flops: number }>
+    assert.ok(Object.keys(golden).length >= 6)
+    for (const [name, expected] of Object.entries(golden)) {
+      const [model] = listModels(name).filter((entry) => entry.name === name)
+      assert.deepEqual({ parameters: model?.parameters, flops: 2 * (model?.flops ?? 0) }, expected, name)
+    }
+  })
+
   it('filters by name and family', () => {
-    assert.deepEqual(
-      listModels('ResNet').map(({ name }) => name),
-      ['resnet18', 'resnet34', 'resnet50', 'resnet_test'],
-    )
-    assert.ok(listModels('vit').every(({ family, channelsLast }) => family === 'vit' && !channelsLast))
+    const found = listModels('ResNet')
+    assert.ok(['resnet18', 'resnet34', 'resnet50', 'resnet_test'].every((name) => found.some((m) => m.name === name)))
+    assert.ok(found.every(({ name, family }) => `${name} ${family}`.includes('resnet')))
+    assert.ok(listModels('vit_tiny').every(({ family, channelsLast }) => family === 'vit' && !channelsLast))
     assert.deepEqual(listModels('nothing of the kind'), [])
   })
 })

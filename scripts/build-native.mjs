@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { lockBuild } from './build-lock.mjs'
 import { locate, remedies, root } from './libtorch.mjs'
 
 const addon = join(root, 'build', 'Release', 'trivium.node')
@@ -105,6 +106,7 @@ function loadProblem() {
 }
 
 export function build({ tests = false, force = false } = {}) {
+  lockBuild()
   const { found, tried } = locate()
   if (!found) fail(remedies(tried))
   const current = stamp(found)

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Compiles src/ to dist/ and puts the command where `npx run-pipeline` finds it in a checkout.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,10 +19,19 @@ try {
   )
   process.exit(1)
 }
-rmSync(join(root, 'dist'), { recursive: true, force: true })
-const result = spawnSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit' })
-if (result.status !== 0) process.exit(result.status ?? 1)
-chmodSync(main, 0o755)
+// Compiled beside and put in place whole: a program that runs from dist/ meanwhile, or an error in the code, loses nothing.
+const fresh = join(root, `dist.${process.pid}`)
+const options = ['-p', join(root, 'tsconfig.json'), '--outDir', fresh]
+const result = spawnSync(process.execPath, [compiler, ...options], { stdio: 'inherit' })
+if (result.status !== 0) {
+  rmSync(fresh, { recursive: true, force: true })
+  process.exit(result.status ?? 1)
+}
+chmodSync(join(fresh, 'cli', 'main.js'), 0o755)
+const old = `${fresh}.old`
+if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old)
+renameSync(fresh, join(root, 'dist'))
+rmSync(old, { recursive: true, force: true })
 
 // npm links the commands of dependencies, not those of the package itself.
 const bin = join(root, 'node_modules', '.bin')

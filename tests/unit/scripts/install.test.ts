@@ -25,7 +25,7 @@ beforeEach(() => {
     mkdirSync(join(folder, 'package', name), { recursive: true })
   }
   writeFileSync(join(folder, 'package/CMakeLists.txt'), '')
-  for (const name of ['install', 'build-native', 'libtorch', 'obtain-libtorch']) {
+  for (const name of ['install', 'build-lock', 'build-native', 'libtorch', 'obtain-libtorch']) {
     copyFileSync(join(project, 'scripts', `${name}.mjs`), join(folder, 'package/scripts', `${name}.mjs`))
   }
 })

@@ -26,10 +26,11 @@ export interface Plan {
   readonly device: string
   readonly phases: readonly PlannedPhase[]
   readonly skipped: readonly { readonly phase: PhaseName; readonly reason: string }[]
+  readonly withoutEffect: readonly string[]
 }
 
 export function planRun(resolved: ResolvedConfig, resume: boolean): Plan {
-  const { config, phases, skipped, file } = resolved
+  const { config, phases, skipped, withoutEffect, file } = resolved
   const { name, directory } = config.run
   const { run, parentRun } = chooseRun(directory, name, { phases, resume, claim: false })
   const runs = [run, parentRun].filter((paths) => paths !== null)
@@ -43,6 +44,7 @@ export function planRun(resolved: ResolvedConfig, resume: boolean): Plan {
     dataDirectoryFound: digits || existsSync(config.data.directory),
     device: config.device,
     skipped,
+    withoutEffect,
     phases: phases.map((phase) => ({
       phase,
       work: workOf(resolved, phase),
@@ -106,6 +108,7 @@ export function planText(plan: Plan): string {
     if (outputs.length > 0) lines.push(`     to   ${outputs.join(', ')}`)
   })
   for (const { phase, reason } of plan.skipped) lines.push(`-  ${phase} does not run: ${reason}`)
+  for (const notice of plan.withoutEffect) lines.push(`!  ${notice}`)
   return lines.join('\n')
 }
 
@@ -127,5 +130,6 @@ export function planJson(plan: Plan): object {
       outputs,
     })),
     skipped: plan.skipped,
+    without_effect: plan.withoutEffect,
   }
 }

@@ -43,6 +43,7 @@ export async function runSession(resolved: ResolvedConfig, invocation: Invocatio
   let run: RunPaths | null = null
   try {
     for (const { phase, reason } of resolved.skipped) logger.warn(`${phase} does not run: ${reason}`)
+    for (const notice of resolved.withoutEffect) logger.warn(notice)
     const result = await runPipeline(pipelineConfig(resolved), {
       phases: resolved.phases,
       resume: invocation.flags.switch('resume'),

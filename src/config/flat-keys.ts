@@ -36,14 +36,21 @@ const synonyms: Readonly<Record<string, string>> = { learningRate: 'lr', numEpoc
 
 const trainingSections = ['train', 'supcon', 'arcface', 'distill']
 
-/** Moves flat keys into their sections. `used` tells whether there was one that belongs to phase `train`. */
-export function liftFlatKeys(tree: MapNode): { tree: MapNode; used: boolean } {
+/** A flat key that was found, and where it went. */
+export interface LiftedKey {
+  readonly written: string
+  readonly origin: string
+  readonly target: readonly string[]
+}
+
+/** Moves flat keys into their sections. */
+export function liftFlatKeys(tree: MapNode): { tree: MapNode; keys: LiftedKey[] } {
   let lifted = tree
-  let used = false
+  const keys: LiftedKey[] = []
   for (const [key, target] of Object.entries(flatKeys)) {
     const entry = tree.entries.get(key)
     if (entry === undefined) continue
-    used = true
+    keys.push({ written: entry.written, origin: entry.origin, target })
     lifted = move(
       without(lifted, key),
       target,
@@ -59,7 +66,7 @@ export function liftFlatKeys(tree: MapNode): { tree: MapNode; used: boolean } {
       lifted = move(withValue(lifted, [section], without(options, name)), [section, key], entry.value, entry)
     }
   }
-  return { tree: lifted, used }
+  return { tree: lifted, keys }
 }
 
 function move(

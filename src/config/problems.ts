@@ -21,7 +21,12 @@ export function describeIssues(
   schema: z.ZodType,
   topKeys: readonly string[],
 ): string[] {
-  return [...new Set(issues.flatMap((issue) => describeIssue(issue, [], tree, schema, topKeys)))]
+  const problems = [...new Set(issues.flatMap((issue) => describeIssue(issue, [], tree, schema, topKeys)))]
+  return problems.sort((a, b) => lineOf(a) - lineOf(b)) // of a file; what has no line keeps its place in front
+}
+
+function lineOf(problem: string): number {
+  return Number(/^.*?:(\d+):/.exec(problem)?.[1] ?? 0)
 }
 
 function describeIssue(

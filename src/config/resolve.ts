@@ -12,9 +12,9 @@ import { phaseNames, type PhaseName, trainingPhaseNames } from '../phases/contex
 import { ConfigError } from '../util/errors.ts'
 import { packageFile } from '../util/package-root.ts'
 import { didYouMean } from '../util/suggest.ts'
-import { flatKeys, liftFlatKeys } from './flat-keys.ts'
+import { flatKeys, type LiftedKey, liftFlatKeys } from './flat-keys.ts'
 import { readOverrides } from './overrides.ts'
-import { configError, describeIssues } from './problems.ts'
+import { configError, describeIssues, show } from './problems.ts'
 import { readYamlFile } from './read-yaml.ts'
 import { type Config, configSchema } from './schema.ts'
 import { emptyMap, find, type MapNode, merge, type Node, originOf, scalar, toPlain, withValue } from './tree.ts'
@@ -42,6 +42,8 @@ export interface ResolvedConfig {
   readonly phases: readonly PhaseName[]
   /** What was asked for and does not run, with the reason. */
   readonly skipped: readonly { readonly phase: PhaseName; readonly reason: string }[]
+  /** What was written down on purpose for a phase that does not run, in words. */
+  readonly withoutEffect: readonly string[]
   /** The file that was read. */
   readonly file: string
   /** Where a value was written; null for a default. Paths are camelCase. */
@@ -62,13 +64,14 @@ export function resolveConfig(
 ): ResolvedConfig {
   const file = configFile(request)
   const fromFile = liftFlatKeys(readYamlFile(file))
-  const fromSet = liftFlatKeys(readOverrides(request.set ?? []))
+  const overrides = readOverrides(request.set ?? [])
+  const fromSet = liftFlatKeys(overrides)
   const flags = baseFlags(request)
   let tree = [fromSet.tree, flags].reduce((under, over) => merge(dropAlternative(under, over), over), fromFile.tree)
   if (find(tree, ['run', 'name']) === null)
     tree = withValue(tree, ['run', 'name'], scalar(runName(request, file), file))
 
-  const selection = selectPhases(request, tree, fromFile.used || fromSet.used)
+  const selection = selectPhases(request, tree, fromFile.keys.length + fromSet.keys.length > 0)
   const training = trainingPhaseNames.filter((phase) => selection.phases.includes(phase))
   const phaseFlags = trainingFlags(request, training)
   tree = merge(dropAlternative(tree, phaseFlags), phaseFlags)
@@ -83,9 +86,23 @@ export function resolveConfig(
   return {
     config,
     ...selection,
+    withoutEffect: withoutEffect([...fromFile.keys, ...fromSet.keys], overrides, selection.phases),
     file,
     origin: (path) => (find(tree, path) === null ? null : originOf(tree, path)),
   }
+}
+
+/** Flat keys and --set speak of one run; a section of a file that is not run now is only waiting for its turn. */
+function withoutEffect(lifted: readonly LiftedKey[], overrides: MapNode, phases: readonly PhaseName[]): string[] {
+  const idle = (key: string | undefined): key is PhaseName =>
+    phaseNames.some((phase) => phase === key && !phases.includes(phase))
+  const flat = lifted.flatMap(({ written, origin, target: [section] }) =>
+    idle(section) ? [`${origin}: "${written}" has no effect: it belongs to phase ${section}, which does not run`] : [],
+  )
+  const set = [...overrides.entries].flatMap(([key, { origin }]) =>
+    idle(key) ? [`${origin} has no effect: phase ${key} does not run`] : [],
+  )
+  return [...flat, ...set]
 }
 
 function configFile(request: ConfigRequest): string {
@@ -222,7 +239,7 @@ function defaultPhases(tree: MapNode, usesFlatKeys: boolean): PhaseName[] {
 
 function checkedPhases(value: unknown, origin: string): PhaseName[] {
   if (!Array.isArray(value) || value.length === 0) {
-    throw new ConfigError(`${origin}: expected a list of phases out of ${phaseNames.join(', ')}.`)
+    throw new ConfigError(`${origin}: expected a list of phases out of ${phaseNames.join(', ')}, got ${show(value)}.`)
   }
   return value.map((name: unknown) => {
     const phase = phaseNames.find((known) => known === name)

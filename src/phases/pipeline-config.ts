@@ -49,7 +49,7 @@ export const pipelineShape: OptionShape<PipelineConfig> = {
     .strictObject({
       name: z
         .string()
-        .regex(/^[^/\\\0]{1,200}$/u, 'a run name becomes a folder: no slashes, 1 to 200 characters')
+        .regex(/^[^/\\\0]{1,200}$/u, 'expected the name of a folder: 1 to 200 characters, no slashes')
         .default('run'),
       directory: z.string().min(1).default('.').describe('holds snapshots/, logs/ and eval_results/'),
     })

@@ -80,6 +80,16 @@ describe('configuration messages', () => {
     )
   })
 
+  it('come in the order of the lines', () => {
+    const text = 'supcon:\n  lr: x\nevaluate: 3\ndata:\n  workers: -1\n'
+    assert.deepEqual(
+      complaintAbout(text)
+        .split('\n')
+        .map((line) => /^[^:]*:(\d+):/.exec(line)?.[1]),
+      ['2', '3', '5'],
+    )
+  })
+
   it('list every problem at once', () => {
     const lines = complaintAbout('seed: x\nsupcon:\n  lr: 0\n  foo: 1\n').split('\n')
     assert.equal(lines.length, 3)
@@ -192,6 +202,20 @@ describe('which phases run', () => {
     assert.match(skipped[0]?.reason ?? '', /:2\)/)
     assert.deepEqual(resolve('supcon: {enabled: false}', { phases: ['supcon', 'arcface'] }).phases, ['arcface'])
     assert.deepEqual(resolve('train: {enabled: true}\nsupcon: {}').phases, ['train', ...curriculum])
+  })
+
+  it('names what was set for a phase that does not run', () => {
+    const text = 'batch_size: 3\nsupcon:\n  epochs: 1\n'
+    assert.deepEqual(
+      resolve(text, { phases: ['supcon'], set: ['arcface.batch_size=7', 'supcon.lr=1'] }).withoutEffect.map((notice) =>
+        notice.replace(/^.*\//, ''),
+      ),
+      [
+        `c${count - 1}.yaml:1: "batch_size" has no effect: it belongs to phase train, which does not run`,
+        '--set arcface.batch_size=7 has no effect: phase arcface does not run',
+      ],
+    )
+    assert.deepEqual(resolve('batch_size: 3\n').withoutEffect, [])
   })
 
   it('refuses to run nothing', () => {

@@ -19,6 +19,15 @@ const char* name_of(ErrorKind kind) {
   return "binding";
 }
 
+// LibTorch throws one type for everything; these are the words of its complaints about sizes.
+bool about_shapes(const std::string& message) {
+  for (const char* words : {"shape", "size of tensor", "Sizes of tensors", "size mismatch", "must match the size", "dimension", "cannot be multiplied",
+                            "D input", "D or ", "to have the same number", "channels, but got"}) {
+    if (message.find(words) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Failure describe(const std::exception_ptr& thrown) {
@@ -27,7 +36,8 @@ Failure describe(const std::exception_ptr& thrown) {
   } catch (const Error& e) {
     return {e.kind, e.what()};
   } catch (const c10::Error& e) {
-    return {ErrorKind::Binding, e.what_without_backtrace()};
+    const std::string message = e.what_without_backtrace();
+    return {about_shapes(message) ? ErrorKind::Shape : ErrorKind::Binding, message};
   } catch (const std::bad_alloc&) {
     return {ErrorKind::Binding, "out of memory. Lower batch_size or image_size"};
   } catch (const std::exception& e) {

@@ -90,13 +90,19 @@ Napi::Value create_classifier(const Napi::CallbackInfo& info) {
 
 enum class Step { Forward, Features, Pool };
 
+void expect_images(const torch::Tensor& images) {
+  if (images.dim() == 4 && images.size(1) == 3 && images.is_floating_point()) return;
+  throw error(ErrorKind::Shape, "expected images [N, 3, H, W] of a floating type but got ", images.sizes(), " of ", images.scalar_type());
+}
+
 template <Step step>
 Napi::Value run(const Napi::CallbackInfo& info) {
   auto& wrap = ModuleWrap::of(info[0], "network");
   auto module = wrap.mapping();
-  auto backbone = step == Step::Forward ? nullptr : wrap.backbone();
+  auto backbone = step == Step::Forward ? std::dynamic_pointer_cast<nn::Backbone>(module) : wrap.backbone();
   return Environment::of(info.Env())
       .engine.submit(info.Env(), to_mode(info[2]), [module, backbone, input = unwrap_tensor(info[1], "input")] {
+        if (backbone && step != Step::Pool) expect_images(input);
         if constexpr (step == Step::Forward) return tensor_result(module->forward(input));
         if constexpr (step == Step::Features) return tensor_result(backbone->forward_features(input));
         return tensor_result(backbone->pool(input));

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "bindings/convert.h"
+#include "bindings/errors.h"
 #include "bindings/register.h"
 #include "core/device.h"
 #include "core/error.h"
@@ -179,7 +180,12 @@ Napi::Value call_operator(const Napi::CallbackInfo& info) {
 
   {
     const ModeGuard guard(mode);
-    dispatch::call(handle, stack);
+    try {
+      dispatch::call(handle, stack);
+    } catch (...) {
+      const auto failure = describe(std::current_exception());
+      throw Error(failure.kind, name() + ": " + failure.message);
+    }
   }
   if (stack.empty()) return info.Env().Undefined();
   if (stack.size() == 1) return from_ivalue(info.Env(), stack[0]);

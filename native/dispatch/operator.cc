@@ -49,6 +49,10 @@ size_t resolve(const std::string& name) {
     throw error(ErrorKind::Binding, "unknown operator \"", name, "\". ",
                 others.empty() ? "Expected an ATen operator such as \"aten::add.Tensor\"" : "Overloads that exist: " + others);
   }
+  if (handle->schema().is_mutable()) {
+    throw error(ErrorKind::Binding, "operator \"", name, "\" writes into its arguments, which autograd and shared views do not survive unseen. ",
+                "Expected a functional one: the name without the underscore, or without out");
+  }
   known.handles.push_back(*handle);
   return known.index[name] = known.handles.size() - 1;
 }
@@ -59,8 +63,11 @@ void call(size_t handle, torch::jit::Stack& stack) { handle_at(handle).callBoxed
 
 std::vector<std::string> names() {
   std::vector<std::string> found;
-  for (const auto& name : c10::Dispatcher::singleton().getAllOpNames())
-    if (name.name.rfind("aten::", 0) == 0) found.push_back(c10::toString(name));
+  for (const auto& name : c10::Dispatcher::singleton().getAllOpNames()) {
+    if (name.name.rfind("aten::", 0) != 0) continue;
+    const auto handle = c10::Dispatcher::singleton().findSchema(name);
+    if (handle && !handle->schema().is_mutable()) found.push_back(c10::toString(name));
+  }
   std::sort(found.begin(), found.end());
   return found;
 }

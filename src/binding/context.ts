@@ -3,6 +3,7 @@
  * frees temporaries. It follows the asynchronous call chain, so that a loader running beside a training step keeps its own.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { BindingError } from '../util/errors.ts'
 
 /** Anything a scope can free. */
 export interface Disposable {
@@ -30,7 +31,9 @@ export function withoutGrad<T>(fn: () => T): T {
 
 export function withAutocast<T>(dtype: 'bfloat16' | 'float16' | null, fn: () => T): T {
   const current = context()
-  const autocast = dtype === null ? 0 : dtype === 'bfloat16' ? 1 : 2
+  const autocast = [null, 'bfloat16', 'float16'].indexOf(dtype)
+  if (autocast < 0)
+    throw new BindingError(`torch.autocast: expected "bfloat16", "float16" or null but got ${JSON.stringify(dtype)}`)
   return storage.run({ ...current, mode: (current.mode & GRAD) | (autocast << 1) }, fn)
 }
 

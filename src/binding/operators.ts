@@ -18,7 +18,7 @@ function wrap(result: unknown): unknown {
 }
 
 function isKeywords(value: unknown): value is Keywords {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Tensor)
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }
 
 /** An operator, resolved once, at its first call. A trailing plain object holds keyword arguments. */

@@ -1,4 +1,5 @@
 /** A LibTorch tensor with an explicit lifetime. */
+import { BindingError } from '../util/errors.ts'
 import { context } from './context.ts'
 import { native } from './native.ts'
 import type { TensorHandle, TypedArray } from './native.ts'
@@ -65,9 +66,17 @@ export class Tensor {
     return Array.from(this.data() as Iterable<number | bigint>, Number)
   }
 
-  /** The value of a one-element tensor. @throws {ShapeError} for any other */
+  /**
+   * The value of a one-element tensor.
+   *
+   * @throws {ShapeError} for any other
+   * @throws {BindingError} for an int64 that a JavaScript number does not hold: data() gives it as a bigint
+   */
   item(): number {
-    return native.tensorItem(this.handle)
+    const value = native.tensorItem(this.handle)
+    if (this.dtype === 'int64' && !Number.isSafeInteger(value))
+      throw new BindingError(`item: expected an integer of at most 2^53 - 1 but got one near ${value}. Use data()[0].`)
+    return value
   }
 
   /** Accumulates gradients into the leaves, on the calling thread. In training use `await torch.backward(loss)`. */

@@ -1,5 +1,5 @@
 /** The `torch` object: making tensors, lifetimes, modes, seeds, operators. */
-import { ConfigError, ShapeError } from '../util/errors.ts'
+import { BindingError, ConfigError, ShapeError } from '../util/errors.ts'
 import { context, withAutocast, withScope, withoutGrad } from './context.ts'
 import { native } from './native.ts'
 import type { TypedArray, Versions } from './native.ts'
@@ -70,17 +70,42 @@ function flatten(data: readonly unknown[], into: number[]): void {
   }
 }
 
+/** Smallest and largest value of the integer types. */
+const integerRange: Readonly<Partial<Record<DType, readonly [number, number]>>> = {
+  int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  int16: [-(2 ** 15), 2 ** 15 - 1],
+  int8: [-128, 127],
+  uint8: [0, 255],
+}
+
 function tensor(data: TypedArray | readonly number[] | number, options: TensorOptions = {}): Tensor {
   const { requiresGrad = false, device = 'cpu' } = options
   if (ArrayBuffer.isView(data)) {
-    const own = elementTypes.find(([type]) => data instanceof type)?.[1] ?? 'float32'
+    const own = elementTypes.find(([type]) => data instanceof type)?.[1]
+    if (own === undefined)
+      throw new BindingError(
+        `torch.tensor: expected a typed array of numbers but got ${(data as object).constructor.name}`,
+      )
     const shape = options.shape ?? [data.length]
-    return new Tensor(native.tensorFrom(data, shape, options.dtype ?? own, device, requiresGrad))
+    // The addon reads the memory of one thread only.
+    const values = data.buffer instanceof SharedArrayBuffer ? data.slice() : data
+    return new Tensor(native.tensorFrom(values, shape, options.dtype ?? own, device, requiresGrad))
   }
+  if (typeof data !== 'number' && !Array.isArray(data))
+    throw new BindingError(
+      `torch.tensor: expected a number, a list of numbers or a typed array but got ${String(data)}`,
+    )
   const values: number[] = []
   flatten(typeof data === 'number' ? [data] : data, values)
   const shape = options.shape ?? (typeof data === 'number' ? [] : [values.length])
   const dtype = options.dtype ?? 'float32'
+  const range = integerRange[dtype]
+  const misfit = range && values.find((value) => !Number.isInteger(value) || value < range[0] || value > range[1])
+  if (range !== undefined && misfit !== undefined)
+    throw new BindingError(
+      `torch.tensor: expected whole numbers from ${range[0]} to ${range[1]} for ${dtype} but got ${misfit}`,
+    )
   const source = dtype === 'int64' ? BigInt64Array.from(values, BigInt) : Float64Array.from(values)
   return new Tensor(native.tensorFrom(source, shape, dtype, device, requiresGrad))
 }
@@ -106,6 +131,8 @@ export const torch: Torch = {
     native.manualSeed(seed)
   },
   setNumThreads(count) {
+    if (!Number.isSafeInteger(count) || count < 1)
+      throw new ConfigError(`torch.setNumThreads: expected a whole number of at least 1 but got ${String(count)}`)
     // The engine changes over between two jobs; nothing can fail there once the count was accepted here.
     void native.setThreads(count)
   },
@@ -115,7 +142,10 @@ export const torch: Torch = {
   ops,
   schemaOf,
   operatorNames,
-  backward: (loss, gradient) => native.backward(loss.handle, gradient?.handle ?? null),
+  async backward(loss, gradient) {
+    if (!(loss instanceof Tensor)) throw new BindingError(`torch.backward: expected a Tensor but got ${String(loss)}`)
+    await native.backward(loss.handle, gradient?.handle ?? null)
+  },
   cudaIsAvailable: () => native.versions().cudaDevices > 0,
   versions: () => native.versions(),
 }

@@ -24,7 +24,11 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   const output = createOutput()
   const debug = args.includes('--debug')
   try {
-    return await dispatch(args, output, debug)
+    const code = await dispatch(args, output, debug)
+    // A failed write is told after the call: wait for what is under way.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (output.failure !== null && code === exitCodes.ok) throw output.failure
+    return code
   } catch (error) {
     const code = exitCodeOf(error)
     if (args.includes('--json')) output.result(JSON.stringify(errorToJson(error, code, { debug }), null, 2))

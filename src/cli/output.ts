@@ -1,6 +1,7 @@
 /** The two streams of the program: results on stdout, everything about getting there on stderr. */
 
 import pc from 'picocolors'
+import { systemCode, writeError } from '../util/files.ts'
 
 export interface Output {
   /** Results: tables, JSON. */
@@ -9,6 +10,8 @@ export interface Output {
   note(text: string): void
   /** False once the reader of stdout has gone (`run-pipeline … | head`). */
   readonly open: boolean
+  /** What stopped results from being written (a full disk); null while all is well, and when the reader has just gone. */
+  readonly failure: Error | null
   /** Colours for stderr; plain when it is no terminal, or with NO_COLOR. */
   readonly colors: ReturnType<typeof pc.createColors>
 }
@@ -18,9 +21,11 @@ export function createOutput(
   stderr: NodeJS.WriteStream = process.stderr,
 ): Output {
   let open = true
+  let failure: Error | null = null
   // A closed pipe is the reader's decision, not a failure: training goes on, printing stops.
-  stdout.on('error', () => {
+  stdout.on('error', (error) => {
     open = false
+    if (systemCode(error) !== 'EPIPE') failure = writeError(error, 'the results to stdout')
   })
   stderr.on('error', () => undefined)
   return {
@@ -28,6 +33,9 @@ export function createOutput(
     note: (text) => void stderr.write(`${text}\n`),
     get open() {
       return open && !stdout.destroyed
+    },
+    get failure() {
+      return failure
     },
     colors: pc.createColors(wantsColor(stderr)),
   }

@@ -13,7 +13,7 @@ import {
   type RunPaths,
   trainingPhaseNames,
 } from '../phases/index.ts'
-import { readPointer } from '../snapshot/index.ts'
+import { readPointer, readSnapshot } from '../snapshot/index.ts'
 import { writeError } from '../util/files.ts'
 import { createLogger, type RootLogger } from '../util/logger.ts'
 import type { Invocation } from './command.ts'
@@ -96,18 +96,24 @@ function openLogs(logger: RootLogger, run: RunPaths, further: string | null): vo
   }
 }
 
-/** The newest snapshot of any phase of the run, or null. */
+/** The newest snapshot of any phase of the run that is whole, or null. */
 async function lastSnapshot(run: RunPaths): Promise<string | null> {
-  let newest: { path: string; time: number } | null = null
+  const found: { path: string; time: number }[] = []
   for (const phase of trainingPhaseNames) {
     const folder = join(run.snapshots, phase)
     const name = existsSync(folder) ? await readPointer(folder, 'last') : null
     const path = name === null ? null : join(folder, name)
     if (path === null || !existsSync(path)) continue
-    const time = statSync(path).mtimeMs
-    if (newest === null || time > newest.time) newest = { path, time }
+    found.push({ path, time: statSync(path).mtimeMs })
   }
-  return newest?.path ?? null
+  for (const { path } of found.sort((a, b) => b.time - a.time)) {
+    const whole = await readSnapshot(path).then(
+      () => true,
+      () => false,
+    )
+    if (whole) return path
+  }
+  return null
 }
 
 /** Where everything is, and what to try next. */

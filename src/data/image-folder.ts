@@ -120,12 +120,13 @@ export class ImageFolderDataset implements Dataset {
  * Leaves out the files that cannot be read, after one pass over all of them: what is left has a fixed length, so that splits,
  * samplers and scores agree on it.
  *
- * @throws {DatasetError} when more than `maxBadFraction` are unreadable, or a class has no picture left
+ * @param o.maxBadFraction share of the files that may be left out; null: none, the first one is an error
+ * @throws {DatasetError} when more are unreadable, or a class has no picture left
  */
 export async function withoutUnreadable(
   dataset: ImageFolderDataset,
   o: {
-    readonly maxBadFraction: number
+    readonly maxBadFraction: number | null
     readonly logger: Logger
     readonly signal?: AbortSignal | undefined
     readonly progress?: ((done: number) => void) | undefined
@@ -133,6 +134,13 @@ export async function withoutUnreadable(
 ): Promise<Dataset> {
   const { readable, unreadable } = await dataset.check(o.signal, (done) => o.progress?.(done))
   if (unreadable.length === 0) return dataset
+  if (o.maxBadFraction === null) {
+    for (const { reason } of unreadable) o.logger.error(reason)
+    throw new DatasetError(
+      `${dataset.name}: ${unreadable.length} of ${dataset.length} files cannot be read, and data.unreadable is "fail". ` +
+        `Replace or remove them, or set data.unreadable to "skip". First: ${unreadable[0]?.reason}`,
+    )
+  }
   for (const { reason } of unreadable) o.logger.warn(`skipped: ${reason}`)
   if (unreadable.length > o.maxBadFraction * dataset.length) {
     throw new DatasetError(

@@ -1,6 +1,6 @@
 /** From options to the parts of a data set. */
 import type { DownloadProgress } from '../util/download.ts'
-import { DatasetError } from '../util/errors.ts'
+import { ConfigError, DatasetError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import { CIFAR10, CIFAR100, openCifar } from './cifar.ts'
 import type { CifarSpec } from './cifar.ts'
@@ -51,6 +51,10 @@ export async function openDataset(options: DataOptions, context: OpenContext): P
       return splitCifar(CIFAR100, options, context, imageSize)
     case 'imagefolder':
       return splitFolder(options, context, imageSize)
+    default:
+      throw new ConfigError(
+        `data.dataset: expected digits, cifar10, cifar100 or imagefolder, got ${JSON.stringify((options).dataset)}.`,
+      )
   }
 }
 
@@ -100,10 +104,9 @@ async function splitFolder(options: DataOptions, context: OpenContext, imageSize
     firstId += tree.files.length
     const large = new ImageFolderDataset({ ...common, cropTo: resizeTo })
     const small = new ImageFolderDataset({ ...common, cropTo: imageSize })
-    if (options.unreadable === 'fail') return { large, small }
     const label = `checking ${name}`
     const readable = await withoutUnreadable(large, {
-      maxBadFraction: options.maxBadFraction,
+      maxBadFraction: options.unreadable === 'fail' ? null : options.maxBadFraction,
       logger: context.logger,
       signal: context.signal,
       progress: (received) => context.progress?.({ received, total: tree.files.length, label }),

@@ -51,9 +51,9 @@ export function classBalancedSampler(dataset: Labelled, options: ClassBalancedOp
   if (!Number.isInteger(groups) || groups * samplesPerClass !== batchSize || groups < 1) {
     const split =
       options.classesPerBatch === undefined
-        ? `samplesPerClass = ${samplesPerClass} does not divide it`
+        ? `samples_per_class ${samplesPerClass} does not divide it`
         : `${options.classesPerBatch} classes of ${samplesPerClass} samples make ${options.classesPerBatch * samplesPerClass}`
-    throw new ConfigError(`class-balanced batches: batchSize is ${batchSize} but ${split}. Change one of them.`)
+    throw new ConfigError(`class-balanced batches: batch_size is ${batchSize} but ${split}. Change one of them.`)
   }
   const members: number[][] = Array.from({ length: classes }, () => [])
   dataset.labels.forEach((label, index) => members[label]?.push(index))
@@ -62,7 +62,7 @@ export function classBalancedSampler(dataset: Labelled, options: ClassBalancedOp
       throw new DatasetError(
         `class "${dataset.classNames[label]}" has ${own.length} image${own.length === 1 ? '' : 's'}; ` +
           `${samplesPerClass} a batch need at least ${Math.min(samplesPerClass, 2)}. ` +
-          'Add images, remove the class, or set samples per class to 1.',
+          'Add images, remove the class, or set samples_per_class to 1.',
       )
     }
   })

@@ -1,8 +1,8 @@
 /** Where a phase's starting weights come from: an explicit path, or the best snapshot of its predecessor. */
 import { join } from 'node:path'
 import { findSnapshot, readSnapshot, type Snapshot } from '../snapshot/index.ts'
-import { SnapshotError } from '../util/errors.ts'
-import { predecessors, type PhaseContext, type PhaseName } from './context.ts'
+import { ConfigError, SnapshotError } from '../util/errors.ts'
+import { predecessors, type PhaseContext, type PhaseName, type RunPaths } from './context.ts'
 
 /** @throws {SnapshotError} when `path` is a kind of file that is no snapshot */
 export function refusePickle(path: string, option: string): void {
@@ -11,6 +11,29 @@ export function refusePickle(path: string, option: string): void {
       `${option}: ${path} is a PyTorch checkpoint; reading those is not available yet. ` +
         'Give a snapshot folder (snapshots/<run>/<phase>/best) or a .safetensors file.',
     )
+}
+
+/**
+ * Finds out before hours of training that nothing of it gives the classifier that evaluate and export need.
+ *
+ * @throws {ConfigError} when none of the phases trains one, the run has none, and none is named
+ */
+export async function expectClassifier(
+  phases: readonly PhaseName[],
+  named: Readonly<Record<'evaluate' | 'export', string | null>>,
+  runs: Pick<PhaseContext, 'run' | 'parentRun'>,
+): Promise<void> {
+  for (const phase of ['evaluate', 'export'] as const) {
+    if (!phases.includes(phase) || named[phase] !== null) continue
+    if (predecessors[phase].some((predecessor) => phases.includes(predecessor))) continue
+    for (const run of [runs.run, runs.parentRun])
+      for (const predecessor of run === null ? [] : predecessors[phase])
+        if ((await findSnapshot(join((run as RunPaths).snapshots, predecessor))) !== null) return
+    throw new ConfigError(
+      `${phase} needs a trained classifier, and none of ${phases.join(', ')} trains one. ` +
+        `Add ${predecessors[phase].join(', ')} to the phases, or give ${phase}.model.`,
+    )
+  }
 }
 
 /**

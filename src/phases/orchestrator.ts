@@ -18,7 +18,7 @@ import { didYouMean } from '../util/suggest.ts'
 import { phaseNames, silentProgress, type PhaseName, type PhaseResult, type PlanRequest } from './context.ts'
 import type { ProgressReporter, RunPaths } from './context.ts'
 import { pipelineConfigSchema, type PipelineConfig, type PipelineConfigInput } from './pipeline-config.ts'
-import { chooseRun, type RunChoice } from './run-folder.ts'
+import { chooseRun, releaseRun, type RunChoice } from './run-folder.ts'
 
 /** What stages read and leave for each other. */
 export interface StageContext {
@@ -82,6 +82,8 @@ export class PipelineOrchestrator {
 
   /** @throws {ConfigError} when a stage of that name is there already, or the position names none */
   addStage(stage: Stage, position: StagePosition = this.#stages.length): this {
+    if (typeof stage?.name !== 'string' || stage.name === '' || typeof stage.run !== 'function')
+      throw new ConfigError('orchestrator: expected a stage, an object with a `name` and a function `run(context)`.')
     if (this.#stages.some(({ name }) => name === stage.name))
       throw new ConfigError(
         `orchestrator: expected stages of different names, got "${stage.name}" twice. Give one another name.`,
@@ -99,7 +101,11 @@ export class PipelineOrchestrator {
   /** Moves a stage. @throws {ConfigError} when there is no such stage, or the position names none */
   moveStage(name: string, position: StagePosition): this {
     const at = this.#find(name)
-    if (typeof position === 'object') this.#indexOf(position)
+    if (typeof position === 'object') {
+      const beside = 'before' in position ? position.before : position.after
+      this.#find(beside)
+      if (beside === name) return this
+    }
     const [stage] = this.#stages.splice(at, 1)
     if (stage !== undefined) this.#stages.splice(this.#indexOf(position), 0, stage)
     return this
@@ -119,7 +125,8 @@ export class PipelineOrchestrator {
     const device = chosenDevice(config.device)
     const wanted = this.#stages.flatMap((stage) => stage.phases?.(config) ?? [])
     const phases = phaseNames.filter((name) => wanted.includes(name))
-    const { run, parentRun } = options.run ?? chooseRun(config.run.directory, config.run.name, { phases, resume })
+    const { run, parentRun, isNew } =
+      options.run ?? chooseRun(config.run.directory, config.run.name, { phases, resume })
     const lock = lockRun(run.snapshots)
     try {
       if (config.threads > 0) torch.setNumThreads(config.threads)
@@ -145,6 +152,9 @@ export class PipelineOrchestrator {
       }
       const outcome = await this.#runStages(context)
       return { run, outcome, phases: context.results, files: context.files }
+    } catch (error) {
+      if (isNew) releaseRun(run)
+      throw error
     } finally {
       lock.release()
     }

@@ -2,7 +2,9 @@
 import { ConfigError } from '../util/errors.ts'
 import { phaseNames, trainingPhaseNames, type PhaseName } from './context.ts'
 import { PipelineOrchestrator, type OrchestratorOptions, type PipelineResult } from './orchestrator.ts'
+import { expectClassifier } from './lineage.ts'
 import { pipelineShape, type PipelineConfig } from './pipeline-config.ts'
+import { chooseRun } from './run-folder.ts'
 import {
   AugmentationStage,
   DataLoaderStage,
@@ -49,5 +51,9 @@ export async function runPipeline(config: PipelineConfig, options: RunPipelineOp
     )
   // A caller's own sections (the command line's logging, say) are none of the pipeline's.
   const own = Object.fromEntries(Object.entries(config).filter(([key]) => key in pipelineShape))
+  const runs =
+    options.run ??
+    chooseRun(config.run.directory, config.run.name, { phases, resume: options.resume ?? false, claim: false })
+  await expectClassifier(phases, { evaluate: config.evaluate.model, export: config.export.model }, runs)
   return pipelineFor(phases, config).run(own, options)
 }

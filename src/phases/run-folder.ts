@@ -2,7 +2,7 @@
  * Which folders a run writes into. A second run of the same name gets `-2`, `-3`, …; a folder is claimed by making it, which
  * succeeds for one process only.
  */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../util/errors.ts'
 import { systemCode, writeError } from '../util/files.ts'
@@ -38,6 +38,8 @@ export interface RunChoice {
   readonly run: RunPaths
   /** where predecessors' snapshots are looked for when `run` has none */
   readonly parentRun: RunPaths | null
+  /** its folders were made for this choice */
+  readonly isNew: boolean
 }
 
 /**
@@ -63,7 +65,7 @@ export function chooseRun(
         `resume: expected a run called "${name}" below ${join(root, 'snapshots')}, found none.` +
           `${didYouMean(name, runNames(root))} Run without --resume to start one.`,
       )
-    return { run: newest, parentRun: null }
+    return { run: newest, parentRun: null, isNew: false }
   }
   const [first] = options.phases
   const had = (run: RunPaths, phase: PhaseName): boolean => existsSync(join(run.snapshots, phase))
@@ -72,8 +74,15 @@ export function chooseRun(
   const repeats = options.phases.some(
     (phase) => earlier !== undefined && trainingPhaseNames.includes(phase) && had(earlier, phase),
   )
-  if (earlier !== undefined && !repeats) return { run: earlier, parentRun: null }
-  return { run: newRun(root, name, options.claim ?? true), parentRun: earlier ?? null }
+  if (earlier !== undefined && !repeats) return { run: earlier, parentRun: null, isNew: false }
+  return { run: newRun(root, name, options.claim ?? true), parentRun: earlier ?? null, isNew: options.claim ?? true }
+}
+
+/** Gives the folders of a new run back, and with them its name, when it ended before any phase began to work in it. */
+export function releaseRun(run: RunPaths): void {
+  const worked = readdirSync(run.snapshots, { withFileTypes: true }).some((entry) => entry.isDirectory())
+  if (worked || existsSync(run.evalResults)) return
+  for (const folder of [run.snapshots, run.logs]) rmSync(folder, { recursive: true, force: true })
 }
 
 /** The first free number; its folders are made when it is claimed. */

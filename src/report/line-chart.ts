@@ -24,6 +24,8 @@ export interface LineChartOptions {
   readonly xTitle: string
   readonly yTitle: string
   readonly panels: readonly LinePanel[]
+  /** names of lines in the order of their colours, so that a name has one colour in every chart; default: as they come */
+  readonly order?: readonly string[]
   /** d3 number format of the y axis, e.g. `.0%` */
   readonly yFormat?: string
   /** `auto` takes a logarithmic axis where all values are positive and span a factor of 20; default `linear` */
@@ -48,7 +50,8 @@ export function lineChartSpec(options: LineChartOptions): TopLevelSpec {
       `Chart "${options.title}": expected panels with at least 1 point each, got [${points.join()}].`,
     )
   }
-  const names = [...new Set(options.panels.flatMap((panel) => panel.series.map((series) => series.name)))]
+  const present = new Set(options.panels.flatMap((panel) => panel.series.map((series) => series.name)))
+  const names = [...new Set([...(options.order ?? []), ...present])]
   const width = options.panels.length === 1 ? 560 : 320
   const notes = options.panels.map(gapNote)
   // Where one panel has a note all reserve its line, so that the titles stay level.
@@ -56,7 +59,9 @@ export function lineChartSpec(options: LineChartOptions): TopLevelSpec {
   return {
     title: options.title,
     columns: COLUMNS,
-    concat: options.panels.map((panel, i) => panelSpec(panel, options, names, width, notes[i] || blank)) as never,
+    concat: options.panels.map((panel, i) =>
+      panelSpec(panel, options, names, [...present], width, notes[i] || blank),
+    ) as never,
     resolve: { scale: { x: 'independent', y: 'independent' } },
   }
 }
@@ -65,6 +70,7 @@ function panelSpec(
   panel: LinePanel,
   options: LineChartOptions,
   names: readonly string[],
+  present: readonly string[],
   width: number,
   note: string,
 ): object {
@@ -101,7 +107,7 @@ function panelSpec(
         type: 'nominal',
         title: null,
         scale: { domain: names },
-        legend: names.length > 1 ? { orient: 'bottom' } : null,
+        legend: present.length > 1 ? { orient: 'bottom', values: present } : null,
       },
     },
   }

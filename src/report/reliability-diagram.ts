@@ -63,7 +63,7 @@ export function reliabilityDiagramSpec({ title, bins, ece }: ReliabilityDiagramO
             },
           },
           {
-            mark: { type: 'bar', binSpacing: 1 },
+            mark: { type: 'bar', binSpacing: 1, opacity: 0.75 },
             encoding: {
               x,
               x2: { field: 'upper' },
@@ -71,6 +71,11 @@ export function reliabilityDiagramSpec({ title, bins, ece }: ReliabilityDiagramO
               y2: { field: 'high' },
               color: { datum: 'gap to confidence' },
             },
+          },
+          {
+            // Where accuracy is the higher of the two the gap lies on its bar: the line says where the bar ends.
+            mark: { type: 'rule', color: '#2b4b75', strokeWidth: 3 },
+            encoding: { x, x2: { field: 'upper' }, y: { field: 'accuracy', type: 'quantitative', ...fraction } },
           },
           {
             data: { values: [{ from: 0, to: 1 }] },

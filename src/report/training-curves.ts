@@ -47,7 +47,8 @@ export async function trainingCurves(history: readonly CurveRecord[]): Promise<M
   const charts = new Map<string, Buffer>()
   for (const { file, lines, ...options } of curves) {
     const panels = panelsOf(history, lines)
-    if (panels.length > 0) charts.set(file, await lineChart({ ...options, xTitle: 'epoch', panels }))
+    if (panels.length > 0)
+      charts.set(file, await lineChart({ ...options, order: ['training', 'validation'], xTitle: 'epoch', panels }))
   }
   return charts
 }

@@ -24,7 +24,16 @@ void truncated_normal_(torch::Tensor weight, double std) {
   weight.uniform_(-limit, limit).erfinv_().mul_(std * std::sqrt(2.0)).clamp_(-2.0, 2.0);
 }
 
-InitSeed::InitSeed(const Options& options) {
+namespace {
+
+std::mutex& construction() {
+  static std::mutex* mutex = new std::mutex();  // never destroyed: worker threads may outlive static destructors
+  return *mutex;
+}
+
+}  // namespace
+
+InitSeed::InitSeed(const Options& options) : alone_(construction()) {
   if (!options.has("seed")) return;
   const int64_t seed = options.integer("seed");
   if (seed < 0) throw error(ErrorKind::Config, options.owner(), ": expected a seed of at least 0 but got ", seed);

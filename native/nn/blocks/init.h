@@ -3,6 +3,8 @@
 
 #include <torch/types.h>
 
+#include <mutex>
+
 #include "core/options.h"
 
 namespace trivium::nn {
@@ -14,7 +16,8 @@ void kaiming_fan_out_(torch::Tensor weight);
 void truncated_normal_(torch::Tensor weight, double std);
 
 /// Holds the global random stream at `seed` while it lives and puts it back afterwards, when the options have a `seed`:
-/// equal seeds give equal weights, whatever else was drawn before, and building a network disturbs nobody else's draws.
+/// equal seeds give equal weights, whatever else was drawn before, and building a network disturbs nobody else's draws. The stream
+/// belongs to the whole process, so while one lives, no other thread builds a network, seeded or not.
 class InitSeed {
  public:
   explicit InitSeed(const Options& options);
@@ -23,6 +26,7 @@ class InitSeed {
   InitSeed& operator=(const InitSeed&) = delete;
 
  private:
+  std::lock_guard<std::mutex> alone_;
   torch::Tensor saved_;  // undefined when no seed was given
 };
 

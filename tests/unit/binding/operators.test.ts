@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Tensor } from '../../../src/binding/index.ts'
-import { BindingError, torch } from '../../../src/binding/index.ts'
+import { BindingError, ShapeError, torch } from '../../../src/binding/index.ts'
 
 describe('operators', () => {
   test('call reaches an operator by its full name, with keyword arguments', () => {
@@ -41,13 +41,35 @@ describe('operators', () => {
     assert.throws(() => torch.call('aten::softmax.int', a, 0.5), /dim: expected an integer/)
   })
 
-  test('a failure inside LibTorch is a BindingError with the stack of the call, not a crash', () => {
+  test('a failure inside LibTorch names the operator and carries the stack of the call, and is no crash', () => {
     const a = torch.ones([2, 3])
     assert.throws(
       () => torch.ops.matmul(a, a),
       (e: unknown) =>
-        e instanceof BindingError && e.code === 'ERR_BINDING' && /operators\.test\.ts/.test(e.stack ?? ''),
+        e instanceof ShapeError && /^aten::matmul: /.test(e.message) && /operators\.test\.ts/.test(e.stack ?? ''),
     )
+    for (const wrong of [
+      () => torch.ops.add(a, torch.ones([4])),
+      () => torch.ops.cat([a, torch.ones([2])], 0),
+      () => torch.ops.reshape(a, [7]),
+    ])
+      assert.throws(wrong, ShapeError)
+    assert.throws(
+      () => torch.call('aten::inverse', torch.ones([2, 2], { dtype: 'int64' })),
+      (e: unknown) => e instanceof BindingError && /^aten::inverse: /.test(e.message),
+    )
+  })
+
+  test('one that writes into its arguments is refused', () => {
+    const a = torch.ones([2])
+    for (const name of ['aten::add_.Tensor', 'aten::add.out'])
+      assert.throws(() => torch.call(name, a, a, { out: a }), /writes into its arguments/)
+    assert.equal(torch.operatorNames().includes('aten::add_.Tensor'), false)
+  })
+
+  test('an object that is no tensor is not taken for keywords', () => {
+    class Other {}
+    assert.throws(() => torch.call('aten::neg', new Other() as never), /expected a Tensor .* but got an object/)
   })
 
   test('most of the public ATen schemas can be called: every argument type of them has a conversion', () => {

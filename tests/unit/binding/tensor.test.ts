@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Tensor } from '../../../src/binding/index.ts'
-import { BindingError, ShapeError, torch } from '../../../src/binding/index.ts'
+import { BindingError, ConfigError, ShapeError, torch } from '../../../src/binding/index.ts'
 
 describe('tensor', () => {
   test('keeps shape, element type and values of every typed array', () => {
@@ -51,6 +51,33 @@ describe('tensor', () => {
       (e: unknown) => e instanceof ShapeError && /4 elements but the data has 3/.test(e.message),
     )
     assert.throws(() => torch.tensor([1], { shape: [-1] }), ShapeError)
+  })
+
+  test('refuses what is no data, and numbers that the element type does not hold', () => {
+    for (const data of [null, undefined, 'x', new DataView(new ArrayBuffer(4))])
+      assert.throws(() => torch.tensor(data as never), BindingError)
+    for (const [value, dtype] of [
+      [1.5, 'int64'],
+      [2 ** 53, 'int64'],
+      [2 ** 31, 'int32'],
+      [-1, 'uint8'],
+      [300, 'uint8'],
+    ] as const)
+      assert.throws(() => torch.tensor([value], { dtype }), /expected whole numbers from/)
+    assert.throws(() => torch.tensor(BigInt64Array.of(2n ** 60n)).item(), /data\(\)\[0\]/)
+  })
+
+  test('copies memory that threads share', () => {
+    const shared = new Float32Array(new SharedArrayBuffer(8))
+    shared.set([1, 2])
+    assert.deepEqual(torch.tensor(shared).toArray(), [1, 2])
+  })
+
+  test('modes and counts are checked', async () => {
+    assert.throws(() => torch.autocast('int8' as never, () => 1), BindingError)
+    assert.throws(() => torch.setNumThreads(0), ConfigError)
+    assert.throws(() => torch.setNumThreads('x' as never), ConfigError)
+    await assert.rejects(torch.backward(undefined as never), BindingError)
   })
 
   test('gives scalars a shape of no dimensions, and item() only for one element', () => {

@@ -193,11 +193,15 @@ describe('image folder', () => {
       await put('dog/04.png', '')
     })
 
-    test('fail: reading names the file', async () => {
-      const { train, validation, test: tested } = await open({ unreadable: 'fail' })
-      const readAll = async (d: Dataset | null): Promise<unknown> => d?.read(Array.from(d.labels.keys()))
-      const all = Promise.all([train, validation, tested].map(readAll))
-      await assert.rejects(all, refuses(/(cat\/03\.png: the picture is damaged|dog\/04\.png: .*the file is empty)/))
+    test('fail: every such file is named at once, before anything is trained', async () => {
+      const errors: string[] = []
+      const logger = { ...silentLogger, error: (message: string) => errors.push(message) }
+      await assert.rejects(
+        open({ unreadable: 'fail' }, 1, logger),
+        refuses(/2 of 40 files cannot be read/, /set data\.unreadable to "skip"/, /cat\/03\.png/),
+      )
+      assert.equal(errors.length, 2)
+      assert.match(errors.join(' '), /cat\/03\.png: the picture is damaged.*dog\/04\.png: .*the file is empty/)
     })
 
     test('skip: they are left out of every part before it is split, named and counted', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -51,7 +51,9 @@ test('orchestrator › an unknown or repeated name is an error that lists what t
   )
   assert.throws(() => pipeline.addStage(stage('training', [])), ConfigError)
   assert.throws(() => pipeline.moveStage('training', { after: 'nowhere' }), ConfigError)
-  assert.deepEqual(names(pipeline), ['training'])
+  assert.throws(() => pipeline.addStage(null as never), ConfigError)
+  assert.throws(() => pipeline.addStage({ name: 'idle' } as never), ConfigError)
+  assert.deepEqual(names(pipeline.moveStage('training', { before: 'training' })), ['training'])
 })
 
 test('orchestrator › runs stages in order on one context, and gives back what they left', async () => {
@@ -77,12 +79,30 @@ test('orchestrator › an abort ends it after the stage, without an error', asyn
 
 test('orchestrator › an error of a stage passes through, and the run is unlocked', async () => {
   const pipeline = new PipelineOrchestrator().addStage(
-    stage('one', [], () => {
+    stage('one', [], ({ run }) => {
+      mkdirSync(join(run.snapshots, 'train'))
       throw new SnapshotError('broken')
     }),
   )
   await assert.rejects(pipeline.run(config('error')), /broken/)
   lockRun(join(root, 'snapshots', 'error')).release()
+})
+
+test('orchestrator › a run that failed before any phase worked leaves no folder and its name free', async () => {
+  let fails = true
+  const pipeline = new PipelineOrchestrator().addStage(
+    stage('one', [], () => {
+      if (fails) throw new SnapshotError('broken')
+    }),
+  )
+  await assert.rejects(pipeline.run(config('early')), /broken/)
+  for (const kind of ['snapshots', 'logs']) assert.equal(existsSync(join(root, kind, 'early')), false)
+  fails = false
+  assert.equal((await pipeline.run(config('early'))).run.name, 'early')
+  fails = true
+  const { run } = await new PipelineOrchestrator().addStage(stage('one', [])).run(config('kept'))
+  await assert.rejects(pipeline.run(config('kept'), { run: { run, parentRun: null, isNew: false } }), /broken/)
+  assert.ok(existsSync(run.snapshots), 'an earlier run is not taken away')
 })
 
 test('orchestrator › a run that another one works on is refused', async () => {
@@ -91,7 +111,7 @@ test('orchestrator › a run that another one works on is refused', async () => 
     run: async (context) => {
       const inner = new PipelineOrchestrator().addStage(stage('never', []))
       await assert.rejects(
-        inner.run(config('locked'), { run: { run: context.run, parentRun: null } }),
+        inner.run(config('locked'), { run: { run: context.run, parentRun: null, isNew: false } }),
         /only process that works on this run/,
       )
     },

@@ -4,6 +4,7 @@ import { AugmentPlan, evaluationPlan, trainingPlan } from '../../../src/augment/
 import type { AugmentationOptions, Operation, PlanOptions } from '../../../src/augment/index.ts'
 import { ConfigError, ShapeError, torch } from '../../../src/binding/index.ts'
 import type { Tensor } from '../../../src/binding/index.ts'
+import { liveTensors } from '../../support/live-tensors.ts'
 
 const SIDE = 8
 /** mean 0 and std 1/255 give the grey levels themselves. */
@@ -262,7 +263,7 @@ describe('augmentation plan', () => {
   })
 
   test('leaves no tensor behind', async () => {
-    const before = torch.liveTensors()
+    const before = await liveTensors()
     await torch.scope(async () => {
       await run({ randomCrop: true, horizontalFlip: true })
     })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Tensor } from '../../../src/binding/index.ts'
 import { BindingError, ConfigError, ShapeError, torch } from '../../../src/binding/index.ts'
+import { liveTensors } from '../../support/live-tensors.ts'
 
 describe('tensor', () => {
   test('keeps shape, element type and values of every typed array', () => {
@@ -100,8 +101,8 @@ describe('tensor', () => {
     assert.throws(() => t.shape, BindingError)
   })
 
-  test('counts live tensors, and scope frees all but the result', () => {
-    const before = torch.liveTensors()
+  test('counts live tensors, and scope frees all but the result', async () => {
+    const before = await liveTensors()
     const kept = torch.scope(() => {
       const a = torch.tensor([1, 2])
       const b = torch.ops.mul(a, 3)
@@ -116,7 +117,7 @@ describe('tensor', () => {
   })
 
   test('a scope frees its tensors when its function throws or rejects', async () => {
-    const before = torch.liveTensors()
+    const before = await liveTensors()
     assert.throws(
       () =>
         torch.scope(() => {
@@ -138,7 +139,7 @@ describe('tensor', () => {
   })
 
   test('two asynchronous scopes that interleave free only their own', async () => {
-    const before = torch.liveTensors()
+    const before = await liveTensors()
     const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
     const slow = torch.scope(async () => {
       const mine = torch.tensor([1])
@@ -154,8 +155,8 @@ describe('tensor', () => {
     assert.equal(torch.liveTensors(), before)
   })
 
-  test('nested scopes hand results outward, and keep() escapes them all', () => {
-    const before = torch.liveTensors()
+  test('nested scopes hand results outward, and keep() escapes them all', async () => {
+    const before = await liveTensors()
     let escaped: Tensor | undefined
     torch.scope(() => {
       const inner = torch.scope(() => torch.tensor([7]))

@@ -6,6 +6,7 @@ import { torch } from '../../../src/binding/index.ts'
 import { Loader, MemoryDataset, randomSampler, sequentialSampler, subset } from '../../../src/data/index.ts'
 import type { Batch, Dataset } from '../../../src/data/index.ts'
 import { ConfigError, DatasetError, ShapeError } from '../../../src/util/errors.ts'
+import { liveTensors } from '../../support/live-tensors.ts'
 
 const SIDE = 4
 const SIZE = SIDE * SIDE * 3
@@ -49,7 +50,7 @@ function watched(count: number, before: (call: number, signal?: AbortSignal) => 
 
 describe('loader', () => {
   test('gives every sample once, with pixels, labels, ids and indices that belong together', async () => {
-    const before = torch.liveTensors()
+    const before = await liveTensors()
     const data = dataset(10)
     const loader = new Loader({ dataset: data, sampler: randomSampler(data, 1), plan, batchSize: 4 })
     assert.equal(loader.batchesPerEpoch, 3)
@@ -132,7 +133,7 @@ describe('loader', () => {
   })
 
   test('leaving early aborts what is on its way, frees it, and rejects nothing unseen', async () => {
-    const before = torch.liveTensors()
+    const before = await liveTensors()
     const unhandled: unknown[] = []
     const listen = (reason: unknown): unknown => unhandled.push(reason)
     process.on('unhandledRejection', listen)
@@ -158,7 +159,7 @@ describe('loader', () => {
   })
 
   test('a failing read surfaces at its batch, after the good ones before it', async () => {
-    const before = torch.liveTensors()
+    const before = await liveTensors()
     const { dataset: data } = watched(40, async (call) => {
       if (call === 3) throw new DatasetError('photo.jpg: the picture is damaged')
     })

@@ -9,6 +9,7 @@ import { NonFiniteError, ShapeError, SnapshotError, listBackbones, torch } from 
 import type { NativeModule } from '../../../src/binding/index.ts'
 import { exportOnnx, exportTorchScript } from '../../../src/export/index.ts'
 import { classNames, images, preprocessing, smallClassifier } from './small-classifier.ts'
+import { liveTensors } from '../../support/live-tensors.ts'
 
 let folder = ''
 let classifier: NativeModule
@@ -140,7 +141,7 @@ describe('export', () => {
 
   test('frees every tensor it makes', async () => {
     await exportOnnx(options())
-    const live = torch.liveTensors()
+    const live = await liveTensors()
     await exportOnnx(options())
     await exportTorchScript(options({ path: join(folder, 'again.pt') }))
     assert.equal(torch.liveTensors(), live)

@@ -5,6 +5,7 @@ import { backboneCost, listBackbones, torch } from '../../../src/binding/index.t
 import { backboneNames, createBackbone, createModel, listModels } from '../../../src/models/index.ts'
 import type { ModelInfo } from '../../../src/models/index.ts'
 import { ConfigError, SnapshotError } from '../../../src/util/errors.ts'
+import { liveTensors } from '../../support/live-tensors.ts'
 
 describe('createModel', () => {
   it('gives logits [N, numClasses], features in the network’s layout and pooled features [N, D]', async () => {
@@ -98,7 +99,7 @@ describe('createModel', () => {
   })
 
   it('leaves no tensor behind', async () => {
-    const before = torch.liveTensors()
+    const before = await liveTensors()
     for (let i = 0; i < 3; i++) {
       using model = await createModel('resnet_test', { numClasses: 2 })
       torch.scope(() => void model.stateDict())

@@ -117,7 +117,7 @@ async function libtorchCheck(): Promise<Check> {
     name: 'LibTorch',
     status: 'missing',
     detail: `not found; ${tried.join('; ')}`,
-    remedy: `node scripts/install.mjs (obtains ${script.pinned}), or set LIBTORCH to an unpacked one`,
+    remedy: `node scripts/install.mjs (obtains ${script.pinned}), or set LIBTORCH to an unpacked one (unset it when it is not meant)`,
     data: { folder: null, tried },
   }
 }

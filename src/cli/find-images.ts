@@ -10,10 +10,10 @@ const EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.
 export const dropFolder = 'inference_images'
 
 /**
- * Files as they are named (whatever their extension: the content decides), folders with everything below them that looks like an
+ * Files as they are named (whatever their extension: the content decides; one that is missing fails when it is read), folders with everything below them that looks like an
  * image.
  *
- * @throws {ConfigError} when a word is no file and no folder, or when there is nothing to read
+ * @throws {ConfigError} when there is nothing to read
  */
 export function findImages(words: readonly string[]): string[] {
   const wanted = words.length === 0 && existsSync(dropFolder) ? [dropFolder] : words
@@ -22,10 +22,9 @@ export function findImages(words: readonly string[]): string[] {
       `expected images or folders to predict, got none. Name some, or put images into ${dropFolder}/.`,
     )
   }
-  const images = wanted.flatMap((word) => {
-    if (!existsSync(word)) throw new ConfigError(`${word}: no such file or folder.`)
-    return statSync(word).isDirectory() ? imagesBelow(word) : [word]
-  })
+  const images = wanted.flatMap((word) =>
+    existsSync(word) && statSync(word).isDirectory() ? imagesBelow(word) : [word],
+  )
   if (images.length === 0) {
     throw new ConfigError(`${wanted.join(', ')}: expected images (${[...EXTENSIONS].join(' ')}), found none.`)
   }

@@ -22,6 +22,7 @@ import { nextCommand, resumeCommand } from './next-command.ts'
 import { wantsColor } from './output.ts'
 import { createProgress } from './progress.ts'
 import { errorToJson, reportError } from './report-error.ts'
+import { changedKeys } from './saved-config.ts'
 import { exitCodeOfSignal, handleInterrupts } from './signals.ts'
 
 /** Runs the phases of a resolved configuration. @returns the exit code; errors are reported here, where the run is known */
@@ -44,6 +45,8 @@ export async function runSession(resolved: ResolvedConfig, invocation: Invocatio
   try {
     for (const { phase, reason } of resolved.skipped) logger.warn(`${phase} does not run: ${reason}`)
     for (const notice of resolved.withoutEffect) logger.warn(notice)
+    if (invocation.flags.switch('resume'))
+      for (const change of changedKeys(resolved)) logger.warn(`not what this run was started with: ${change}`)
     const result = await runPipeline(pipelineConfig(resolved), {
       phases: resolved.phases,
       resume: invocation.flags.switch('resume'),

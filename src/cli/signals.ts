@@ -34,7 +34,7 @@ export function handleInterrupts(options: InterruptOptions): Interrupts {
       return
     }
     received = name
-    options.announce('finishing the current step, then writing a snapshot … (again to stop at once)')
+    options.announce('stopping after the current step, with everything so far saved … (again to stop at once)')
     controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
   }
   for (const name of HANDLED) process.on(name, onSignal)

@@ -1,7 +1,7 @@
 /** YAML, overrides and flags → one checked configuration. Only the command line imports this folder. */
 export { configSchema, type Config, type LoggingOptions } from './schema.ts'
 export { resolveConfig, type ConfigRequest, type ResolvedConfig } from './resolve.ts'
-export { configToPlain, configToYaml } from './save.ts'
+export { configToPlain, configToYaml, readPlainYaml } from './save.ts'
 export { configJsonSchema } from './json-schema.ts'
 export { configReference } from './reference.ts'
 export { listKeys, type KeyInfo } from './describe.ts'

@@ -2,7 +2,9 @@
 
 import { Document, isMap, isScalar, type YAMLMap } from 'yaml'
 import { camelCase, snakeCase } from './names.ts'
+import { readYamlFile } from './read-yaml.ts'
 import type { ResolvedConfig } from './resolve.ts'
+import { toPlain } from './tree.ts'
 
 /**
  * snake_case YAML with every key, defaults included.
@@ -19,6 +21,11 @@ export function configToYaml(resolved: ResolvedConfig, { sources = false }: { so
 /** The resolved configuration as plain snake_case data, for `--json`. */
 export function configToPlain(resolved: ResolvedConfig): unknown {
   return snakeKeys({ ...resolved.config, phases: resolved.phases })
+}
+
+/** A saved configuration as plain snake_case data, unchecked. @throws {ConfigError} naming the line that is no YAML */
+export function readPlainYaml(path: string): unknown {
+  return snakeKeys(toPlain(readYamlFile(path)))
 }
 
 function snakeKeys(value: unknown): unknown {

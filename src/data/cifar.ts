@@ -140,6 +140,12 @@ export async function openCifar(
     directory,
     context,
   )
+  // Files that were put there by hand may have been changed on purpose, but not unseen.
+  if (layout === 'binary') {
+    await verifyBinary(spec, join(directory, spec.binary.folder)).catch((error: Error) =>
+      context.logger.warn(`${error.message} It is not the published file; it is used as it is.`),
+    )
+  }
   const read = layout === 'binary' ? readBinary : readPickles
   const train = await read(spec, directory, 'train')
   const test = await read(spec, directory, 'test')

@@ -68,6 +68,7 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
         `evaluate: top-1 ${(metrics.top1 * 100).toFixed(2)} % of ${metrics.samples} ${options.split} images, ` +
           `calibration error ${metrics.ece.toFixed(4)}, from ${snapshot.path}`,
       )
+      signal.throwIfAborted()
       return {
         phase: 'evaluate',
         outcome: 'finished',

@@ -24,6 +24,7 @@ export const exportPhase: Phase<ExportPhaseOptions> = {
       std,
     })
     try {
+      context.signal.throwIfAborted()
       const probes = await evaluationPictures(context.data.test, options.probes, imageSize)
       const common = {
         classifier,
@@ -48,12 +49,14 @@ export const exportPhase: Phase<ExportPhaseOptions> = {
             `${report.maxAbsoluteDifference.toExponential(1)}, same top-1 on ${(report.top1Agreement * 100).toFixed(1)} %`,
         )
       }
+      context.signal.throwIfAborted()
       if (options.formats.includes('torchscript')) {
         const report = await exportTorchScript({ ...common, path: join(folder, 'model.torchscript.pt') })
         files.push(report.path)
         metrics['torchscriptBytes'] = report.bytes
         context.logger.info(`export: ${report.path}`)
       }
+      context.signal.throwIfAborted()
       return {
         phase: 'export',
         outcome: 'finished',

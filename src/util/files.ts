@@ -69,6 +69,8 @@ const CAUSES: Readonly<Record<string, string>> = {
   EIO: 'the disk reported an I/O error. Check the disk, then run again with --resume',
   ENOTDIR: 'a part of the path is a file, not a folder. Rename that file or choose another folder',
   EEXIST: 'a file of that name is in the way. Rename it or choose another folder',
+  ENOENT:
+    'a folder on the way to it does not exist and cannot be made. Check the path, and that the file system is writable',
   EMFILE: 'too many open files. Raise the limit (ulimit -n)',
 }
 

@@ -4,7 +4,11 @@ import { configToPlain, configToYaml, type ConfigRequest, resolveConfig } from '
 import type { Command, Invocation } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import type { Flags } from '../flags.ts'
+import { savedConfig } from '../saved-config.ts'
 import { planJson, planRun, planText } from '../plan.ts'
+
+/** The stem of the file that is read when none is named. */
+const DEFAULT_NAME = 'digits'
 
 const CONFIGURATION = 'Configuration:'
 const TRAINING = 'For every training phase that runs:'
@@ -63,7 +67,8 @@ export const runCommand: Command = {
     const { output, json } = invocation
     const values = invocation.flags
     const printing = values.switch('print_config')
-    const resolved = resolveConfig(requestOf(invocation), { allowUnavailable: printing })
+    const resuming = values.switch('resume')
+    const resolved = resolveConfig(requestOf(invocation, resuming), { allowUnavailable: printing })
     if (printing) {
       output.result(
         json ? JSON.stringify(configToPlain(resolved), null, 2) : configToYaml(resolved, { sources: true }).trimEnd(),
@@ -71,7 +76,7 @@ export const runCommand: Command = {
       return exitCodes.ok
     }
     if (values.switch('plan')) {
-      const plan = planRun(resolved, values.switch('resume'))
+      const plan = planRun(resolved, resuming)
       output.result(json ? JSON.stringify(planJson(plan), null, 2) : planText(plan))
       return exitCodes.ok
     }
@@ -80,10 +85,15 @@ export const runCommand: Command = {
   },
 }
 
-function requestOf({ flags: values }: Invocation): ConfigRequest {
+function requestOf({ flags: values }: Invocation, resuming: boolean): ConfigRequest {
   const directory = values.text('directory')
+  const named = [values.text('config'), values.text('dataset'), values.text('data')].some(
+    (value) => value !== undefined,
+  )
   return {
-    config: values.text('config'),
+    // A run goes on with the configuration it was started with, unless another is named.
+    config:
+      resuming && !named ? savedConfig(directory ?? '.', values.text('name') ?? DEFAULT_NAME) : values.text('config'),
     set: [
       ...values.repeated('set'),
       ...(directory === undefined ? [] : [`run.directory=${JSON.stringify(directory)}`]),

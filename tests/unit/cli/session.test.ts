@@ -159,7 +159,7 @@ describe('a session', { skip: existsSync(addonPath()) ? false : 'the addon is no
     running.child.kill('SIGINT')
     const { code, stdout, stderr } = await running.done
     assert.equal(code, 75, stderr)
-    assert.match(stderr, /finishing the current step/)
+    assert.match(stderr, /stopping after the current step/)
     const next = /resume +npx run-pipeline (.*)\n?$/.exec(stdout.trim())?.[1] ?? ''
     assert.match(next, /--name stopped --resume$/)
     const step = (): number => {

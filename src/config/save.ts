@@ -1,6 +1,7 @@
 /** A resolved configuration as YAML that loads again to the same values. */
 
 import { Document, isMap, isScalar, type YAMLMap } from 'yaml'
+import { phaseNames } from '../phases/context.ts'
 import { camelCase, snakeCase } from './names.ts'
 import { readYamlFile } from './read-yaml.ts'
 import type { ResolvedConfig } from './resolve.ts'
@@ -12,7 +13,7 @@ import { toPlain } from './tree.ts'
  * @param sources note behind each value where it was written; values without a note are defaults
  */
 export function configToYaml(resolved: ResolvedConfig, { sources = false }: { sources?: boolean } = {}): string {
-  const plain = snakeKeys({ ...resolved.config, phases: resolved.phases }) as Record<string, unknown>
+  const plain = configToPlain(resolved) as Record<string, unknown>
   const document = new Document(plain, { version: '1.2', aliasDuplicateObjects: false })
   if (sources && isMap(document.contents)) annotate(document.contents, [], resolved)
   return document.toString({ lineWidth: 0 })
@@ -20,7 +21,9 @@ export function configToYaml(resolved: ResolvedConfig, { sources = false }: { so
 
 /** The resolved configuration as plain snake_case data, for `--json`. */
 export function configToPlain(resolved: ResolvedConfig): unknown {
-  return snakeKeys({ ...resolved.config, phases: resolved.phases })
+  // `phases` says what runs; an `enabled: false` beside it would stand in the way of running another phase later.
+  const sections = phaseNames.map((phase) => [phase, { ...resolved.config[phase], enabled: undefined }])
+  return snakeKeys({ ...resolved.config, ...Object.fromEntries(sections), phases: resolved.phases })
 }
 
 /** A saved configuration as plain snake_case data, unchecked. @throws {ConfigError} naming the line that is no YAML */

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { findImages } from '../../../src/cli/find-images.ts'
 import { findModel } from '../../../src/cli/find-model.ts'
 import { table } from '../../../src/cli/table.ts'
+import { loadImage } from '../../../src/data/index.ts'
 
 describe('what predict reads', () => {
   const root = mkdtempSync(join(tmpdir(), 'trivium-predict-'))
@@ -38,8 +39,9 @@ describe('what predict reads', () => {
     assert.deepEqual(findImages([]), [join('inference_images', 'x.jpeg')])
   })
 
-  it('names what is missing', () => {
-    assert.throws(() => findImages(['nowhere.png']), /nowhere\.png: no such file/)
+  it('leaves a missing file to the reader, which names it and goes on with the others', async () => {
+    assert.deepEqual(findImages(['nowhere.png']), ['nowhere.png'])
+    await assert.rejects(loadImage('nowhere.png', { resizeTo: 8, cropTo: 8, maxPixels: 100 }), /nowhere\.png: .*ENOENT/)
   })
 
   it('is a model file, else the run of that name, else a folder', () => {

@@ -30,8 +30,8 @@ describe('resuming', () => {
     writeFileSync(path, configToYaml(started))
     const set = [...request.set, 'train.lr=0.25', 'backbone.name=resnet18', 'device=cpu', 'threads=1']
     assert.deepEqual(changedKeys(resolveConfig({ ...request, set })), [
-      'train.lr: 0.5 → 0.25',
       'backbone.name: "small_cnn" → "resnet18"',
+      'train.lr: 0.5 → 0.25',
     ])
   })
 

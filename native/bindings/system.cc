@@ -45,7 +45,7 @@ Napi::Value manual_seed(const Napi::CallbackInfo& info) {
 Napi::Value set_threads(const Napi::CallbackInfo& info) {
   const double count = info[0].As<Napi::Number>().DoubleValue();
   if (!(count >= 1 && count <= 4096) || count != static_cast<int>(count))
-    throw error(ErrorKind::Config, "threads: expected a whole number of at least 1 but got ", count);
+    throw error(ErrorKind::Config, "threads: expected a whole number from 1 to 4096 but got ", count);
   at::set_num_threads(static_cast<int>(count));
   return Environment::of(info.Env()).engine.submit(info.Env(), 0, [count = static_cast<int>(count)] {
     at::set_num_threads(count);

@@ -131,8 +131,8 @@ export const torch: Torch = {
     native.manualSeed(seed)
   },
   setNumThreads(count) {
-    if (!Number.isSafeInteger(count) || count < 1)
-      throw new ConfigError(`torch.setNumThreads: expected a whole number of at least 1 but got ${String(count)}`)
+    if (!Number.isSafeInteger(count) || count < 1 || count > 4096)
+      throw new ConfigError(`torch.setNumThreads: expected a whole number from 1 to 4096 but got ${String(count)}`)
     // The engine changes over between two jobs; nothing can fail there once the count was accepted here.
     void native.setThreads(count)
   },

@@ -62,7 +62,9 @@ export async function decodeImage(source: string | Uint8Array, { maxPixels }: De
     return { pixels: channels === 3 ? pixels : toRgb(pixels, channels, name), height, width }
   } catch (error) {
     if (error instanceof DatasetError) throw error
-    const why = error instanceof Error ? error.message.trim().split('\n')[0] : String(error)
+    const words = error instanceof Error ? error.message.trim().split('\n')[0] : String(error)
+    // libvips keeps one text for all threads: of two damaged pictures at once, one may get it and the other nothing.
+    const why = words === 'Unknown error' ? 'it cannot be decoded to its end' : words
     if (/exceeds pixel limit/i.test(why ?? '')) {
       throw new DatasetError(
         `${name}: expected a picture of at most ${maxPixels} pixels but it is larger. Raise data.max_pixels if it is meant.`,

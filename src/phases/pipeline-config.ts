@@ -59,7 +59,7 @@ export const pipelineShape: OptionShape<PipelineConfig> = {
     .string()
     .regex(/^(auto|cpu|cuda(:\d+)?)$/, 'one of auto, cpu, cuda, cuda:<index>')
     .default('auto'),
-  threads: z.number().int().min(0).default(0),
+  threads: z.number().int().min(0).max(4096).default(0),
   precision: z.enum(['float32', 'bfloat16']).default('float32'),
   data: dataOptionsSchema.prefault({}),
   backbone: backboneOptionsSchema.prefault({}),

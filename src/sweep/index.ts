@@ -1,0 +1,13 @@
+/** Hyper-parameter sweeps: a space, a sampler, a pruner and a storage make a study. */
+export * from './samplers/index.ts'
+export * from './pruners/index.ts'
+export * from './storage/index.ts'
+export { ActiveTrial, TrialPruned } from './active-trial.ts'
+export type { Objective, ObjectiveValue, OptimizeOptions } from './optimize.ts'
+export { dominates, paretoFront } from './pareto.ts'
+export { newOwner } from './owner.ts'
+export { Study, type StudyOptions } from './study.ts'
+export { asLoss, isFinished } from './trial.ts'
+export type { Direction, Failure, FailureKind, Report, Trial, TrialState } from './trial.ts'
+export { Space, type Condition, type ParameterDefinition, type Params } from './space/space.ts'
+export { describeDistribution, type Distribution, type Json } from './space/distribution.ts'

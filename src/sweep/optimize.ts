@@ -1,0 +1,110 @@
+/** The loop around ask and tell: workers of this process, an end, and what becomes of an objective that throws. */
+import { ConfigError } from '../util/errors.ts'
+import { TrialPruned, type ActiveTrial } from './active-trial.ts'
+import { newOwner } from './owner.ts'
+import type { Study } from './study.ts'
+import { isFinished, type Trial } from './trial.ts'
+
+/** A number, or one for each objective. */
+export type ObjectiveValue = number | readonly number[]
+
+export type Objective = (trial: ActiveTrial) => ObjectiveValue | Promise<ObjectiveValue>
+
+export interface OptimizeOptions {
+  /** finished trials in the study at the end, those of earlier calls and of other processes among them */
+  readonly trials: number
+  /** trials at the same time in this process; default 1 */
+  readonly workers?: number
+  /** no trial is started after so many seconds; those that run are released */
+  readonly timeoutSeconds?: number
+  /** stops: running trials are given back, and run again when the study is continued */
+  readonly signal?: AbortSignal
+  /** after each trial of this process */
+  readonly onTrial?: (trial: Trial) => void
+  /** milliseconds between looks at trials that other processes run; default 200 */
+  readonly pollEvery?: number
+}
+
+/** @returns all trials of the study */
+export async function optimize(study: Study, objective: Objective, options: OptimizeOptions): Promise<readonly Trial[]> {
+  const { trials: limit, workers = 1, timeoutSeconds, pollEvery = 200 } = options
+  if (!Number.isSafeInteger(limit) || limit < 1)
+    throw new ConfigError(`optimize: expected trials to be a whole number ≥ 1, got ${limit}.`)
+  if (!Number.isSafeInteger(workers) || workers < 1)
+    throw new ConfigError(`optimize: expected workers to be a whole number ≥ 1, got ${workers}.`)
+  if (timeoutSeconds !== undefined && !(timeoutSeconds > 0))
+    throw new ConfigError(`optimize: expected timeoutSeconds > 0, got ${timeoutSeconds}.`)
+  const stop = new AbortController()
+  const stopNow = (): void => stop.abort(options.signal?.reason)
+  options.signal?.addEventListener('abort', stopNow, { once: true })
+  if (options.signal?.aborted === true) stopNow()
+  const timer = timeoutSeconds === undefined ? undefined : setTimeout(() => stop.abort(), timeoutSeconds * 1000)
+  const work = async (): Promise<void> => {
+    const owner = newOwner()
+    const { heartbeatEvery } = study.storage
+    const beat = (): void => void study.storage.heartbeat(owner).catch(() => undefined) // the next call says what is wrong
+    const heart = heartbeatEvery === null ? undefined : setInterval(beat, heartbeatEvery)
+    try {
+      while (!stop.signal.aborted) {
+        const trial = await study.ask({ limit, owner })
+        if (trial !== null) await runOne(study, objective, trial, stop.signal, options)
+        // Others' trials may come back when their workers die; they are this worker's then.
+        else if ((await study.trials()).every(isFinished)) return
+        else await pause(pollEvery, stop.signal)
+      }
+    } finally {
+      clearInterval(heart)
+    }
+  }
+  try {
+    const results = await Promise.allSettled(Array.from({ length: workers }, () => work().catch(rethrowAfter(stopNow))))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    return await study.trials()
+  } finally {
+    clearTimeout(timer)
+    options.signal?.removeEventListener('abort', stopNow)
+  }
+}
+
+/** A storage that fails ends every worker, not only the one that noticed. */
+function rethrowAfter(stopNow: () => void): (error: unknown) => never {
+  return (error) => {
+    stopNow()
+    throw error
+  }
+}
+
+async function runOne(study: Study, objective: Objective, trial: ActiveTrial, signal: AbortSignal, options: OptimizeOptions): Promise<void> {
+  trial.signal = signal
+  let value: ObjectiveValue
+  try {
+    value = await objective(trial)
+  } catch (error) {
+    if (error instanceof TrialPruned) await trial.stop()
+    else if (signal.aborted) await trial.release()
+    else await trial.fail('error', error instanceof Error ? error.message : String(error))
+    return tellListener(study, trial, options)
+  }
+  if (signal.aborted && value === undefined) await trial.release()
+  else await trial.complete(value)
+  return tellListener(study, trial, options)
+}
+
+async function tellListener(study: Study, { number }: ActiveTrial, { onTrial }: OptimizeOptions): Promise<void> {
+  if (onTrial === undefined) return
+  const trial = (await study.trials())[number]
+  if (trial !== undefined) onTrial(trial)
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, milliseconds)
+    signal.addEventListener('abort', end, { once: true })
+  })
+}

@@ -13,7 +13,10 @@ export interface Problem {
 
 const box = (dimensions: number, low: number, high: number): Space =>
   new Space(
-    Array.from({ length: dimensions }, (_, i) => ({ name: `x${i}`, distribution: { type: 'float', low, high } as const })),
+    Array.from({ length: dimensions }, (_, i) => ({
+      name: `x${i}`,
+      distribution: { type: 'float', low, high } as const,
+    })),
   )
 
 const point = (params: Params): number[] => Object.values(params) as number[]
@@ -29,7 +32,12 @@ const mixed: Problem = {
   optimum: 0,
   noise: 0,
   value(params) {
-    const { lr, momentum, optimizer, layers } = params as { lr: number; momentum: number; optimizer: string; layers: number }
+    const { lr, momentum, optimizer, layers } = params as {
+      lr: number
+      momentum: number
+      optimizer: string
+      layers: number
+    }
     const penalty = { sgd: 0.3, adam: 0, rmsprop: 0.15, adagrad: 0.6 }[optimizer] as number
     return 0.25 * (Math.log10(lr) + 2.5) ** 2 + 4 * (momentum - 0.9) ** 2 + penalty + (layers - 7) ** 2 / 50
   },
@@ -111,7 +119,8 @@ const conditional: Problem = {
     const p = params as Record<string, number>
     const off = (name: string, middle: number): number => Math.log10(p[name]!) - middle
     if (params['model'] === 'linear') return 0.4 + 0.02 * off('decay', -3) ** 2
-    if (params['model'] === 'svm') return 0.2 + 0.05 * (off('c', 1) + off('gamma', -2)) ** 2 + 0.02 * off('gamma', -2) ** 2
+    if (params['model'] === 'svm')
+      return 0.2 + 0.05 * (off('c', 1) + off('gamma', -2)) ** 2 + 0.02 * off('gamma', -2) ** 2
     const net = 0.1 * off('lr', -2) ** 2 + 1.5 * (p['dropout']! - 0.25) ** 2
     return params['optimizer'] === 'adam' ? 0.1 + net : 0.05 + net + 0.8 * (p['momentum']! - 0.9) ** 2
   },

@@ -70,7 +70,11 @@ export class ActiveTrial {
   async complete(value: number | readonly number[]): Promise<boolean> {
     const values = typeof value === 'number' ? [value] : value
     const { objectives } = this.#study
-    if (!Array.isArray(values) || values.length !== objectives.length || values.some((one) => typeof one !== 'number')) {
+    if (
+      !Array.isArray(values) ||
+      values.length !== objectives.length ||
+      values.some((one) => typeof one !== 'number')
+    ) {
       const message = `expected ${objectives.length === 1 ? 'a number' : `${objectives.length} numbers (${objectives.join(', ')})`}, got ${preview(value)}`
       return this.fail('unreported', message)
     }
@@ -80,7 +84,11 @@ export class ActiveTrial {
   }
 
   async fail(kind: FailureKind, message: string): Promise<boolean> {
-    return this.#finish({ state: 'failed', failure: { kind, message: message.slice(0, 2000) }, attributes: this.attributes })
+    return this.#finish({
+      state: 'failed',
+      failure: { kind, message: message.slice(0, 2000) },
+      attributes: this.attributes,
+    })
   }
 
   /** Ends the trial as pruned. @returns as complete() */

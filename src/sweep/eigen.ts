@@ -14,7 +14,10 @@ export function eigenSymmetric(matrix: readonly (readonly number[])[]): Eigen {
   const a = matrix.map((row) => [...row])
   const vectors = a.map((_, i) => a.map((_, j) => (i === j ? 1 : 0)))
   for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
-    const off = a.reduce((sum, row, i) => sum + row.reduce((inner, value, j) => inner + (i < j ? value * value : 0), 0), 0)
+    const off = a.reduce(
+      (sum, row, i) => sum + row.reduce((inner, value, j) => inner + (i < j ? value * value : 0), 0),
+      0,
+    )
     const diagonal = a.reduce((sum, row, i) => sum + row[i]! ** 2, 0)
     if (off <= 1e-30 * diagonal) break
     for (let p = 0; p < d - 1; p++) for (let q = p + 1; q < d; q++) rotate(a, vectors, p, q)

@@ -26,7 +26,11 @@ export interface OptimizeOptions {
 }
 
 /** @returns all trials of the study */
-export async function optimize(study: Study, objective: Objective, options: OptimizeOptions): Promise<readonly Trial[]> {
+export async function optimize(
+  study: Study,
+  objective: Objective,
+  options: OptimizeOptions,
+): Promise<readonly Trial[]> {
   const { trials: limit, workers = 1, timeoutSeconds, pollEvery = 200 } = options
   if (!Number.isSafeInteger(limit) || limit < 1)
     throw new ConfigError(`optimize: expected trials to be a whole number ≥ 1, got ${limit}.`)
@@ -75,7 +79,13 @@ function rethrowAfter(stopNow: () => void): (error: unknown) => never {
   }
 }
 
-async function runOne(study: Study, objective: Objective, trial: ActiveTrial, signal: AbortSignal, options: OptimizeOptions): Promise<void> {
+async function runOne(
+  study: Study,
+  objective: Objective,
+  trial: ActiveTrial,
+  signal: AbortSignal,
+  options: OptimizeOptions,
+): Promise<void> {
   trial.signal = signal
   let value: ObjectiveValue
   try {

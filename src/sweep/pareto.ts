@@ -28,7 +28,12 @@ export function sortByDominance(losses: readonly (readonly number[])[]): number[
   while (rest.length > 0) {
     const front = rest.filter((i) => !rest.some((j) => dominates(losses[j]!, losses[i]!)))
     const crowding = crowdingDistances(front.map((i) => losses[i]!))
-    order.push(...front.map((_, place) => place).sort((a, b) => crowding[b]! - crowding[a]! || a - b).map((place) => front[place]!))
+    order.push(
+      ...front
+        .map((_, place) => place)
+        .sort((a, b) => crowding[b]! - crowding[a]! || a - b)
+        .map((place) => front[place]!),
+    )
     rest = rest.filter((i) => !front.includes(i))
   }
   return order

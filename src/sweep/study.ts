@@ -48,7 +48,10 @@ export class Study {
   readonly pruner: Pruner
   readonly storage: Storage
 
-  private constructor(definition: StudyDefinition, options: Required<Pick<StudyOptions, 'space' | 'storage' | 'sampler' | 'pruner'>>) {
+  private constructor(
+    definition: StudyDefinition,
+    options: Required<Pick<StudyOptions, 'space' | 'storage' | 'sampler' | 'pruner'>>,
+  ) {
     this.name = definition.name
     this.directions = definition.directions
     this.objectives = definition.objectives
@@ -69,10 +72,17 @@ export class Study {
     const { name, space, pruner = new NoPruner(), storage = new MemoryStorage() } = options
     const sampler: Sampler = options.sampler ?? new TpeSampler()
     const { directions = ['minimize'], seed = 0 } = options
-    const objectives = options.objectives ?? (directions.length === 1 ? ['value'] : directions.map((_, i) => `value ${i + 1}`))
+    const objectives =
+      options.objectives ?? (directions.length === 1 ? ['value'] : directions.map((_, i) => `value ${i + 1}`))
     if (!/^[^/\\\0]{1,200}$/u.test(name) || name === '.' || name === '..')
-      throw new ConfigError(`study: expected a name without slashes, of 1 to 200 characters, got ${JSON.stringify(name)}.`)
-    if (directions.length === 0 || objectives.length !== directions.length || new Set(objectives).size !== objectives.length)
+      throw new ConfigError(
+        `study: expected a name without slashes, of 1 to 200 characters, got ${JSON.stringify(name)}.`,
+      )
+    if (
+      directions.length === 0 ||
+      objectives.length !== directions.length ||
+      new Set(objectives).size !== objectives.length
+    )
       throw new ConfigError(
         `study: expected one direction for each differently named objective, got ${directions.length} for [${objectives.join(', ')}].`,
       )
@@ -108,7 +118,10 @@ export class Study {
    * @param options.owner a name of the worker that no other living one has; default: a new one
    * @returns null when nothing is left to start: the limit is reached, or the sampler has no more
    */
-  async ask({ limit = Infinity, owner = newOwner() }: { limit?: number; owner?: string } = {}): Promise<ActiveTrial | null> {
+  async ask({
+    limit = Infinity,
+    owner = newOwner(),
+  }: { limit?: number; owner?: string } = {}): Promise<ActiveTrial | null> {
     const trial = await this.storage.start(owner, {
       limit,
       suggest: (history, number) => {

@@ -9,19 +9,38 @@ export function prunerSuite(name: string, create: () => Pruner, { prunes = true 
   describe(`pruner ${name}`, () => {
     it('never stops the first trial', () => {
       const history: Trial[] = []
-      for (let step = 1; step <= 30; step++) assert.equal(ask(create(), withCurve(0, step, (at) => at), history), false)
+      for (let step = 1; step <= 30; step++)
+        assert.equal(
+          ask(
+            create(),
+            withCurve(0, step, (at) => at),
+            history,
+          ),
+          false,
+        )
     })
 
     it('never stops a trial that is the best at every step', () => {
       const history = rivals()
       for (let step = 1; step <= 27; step++) {
-        assert.equal(ask(create(), withCurve(history.length, step, (at) => -1 - at), history), false, `step ${step}`)
+        assert.equal(
+          ask(
+            create(),
+            withCurve(history.length, step, (at) => -1 - at),
+            history,
+          ),
+          false,
+          `step ${step}`,
+        )
       }
     })
 
     it(prunes ? 'stops a trial that is the worst at every step' : 'lets even the worst trial run', () => {
       const history = rivals()
-      assert.equal(stopsSomewhere(create(), history, (at) => 1000 + at), prunes)
+      assert.equal(
+        stopsSomewhere(create(), history, (at) => 1000 + at),
+        prunes,
+      )
     })
 
     it('judges maximized values by their size: the mirror image of minimized ones', () => {
@@ -48,7 +67,10 @@ export function prunerSuite(name: string, create: () => Pruner, { prunes = true 
 
     it('takes NaN for the worst', () => {
       const history = rivals()
-      assert.equal(stopsSomewhere(create(), history, () => NaN), prunes)
+      assert.equal(
+        stopsSomewhere(create(), history, () => NaN),
+        prunes,
+      )
     })
 
     it('goes on beside trials that never reported, failed, or run', () => {
@@ -57,7 +79,14 @@ export function prunerSuite(name: string, create: () => Pruner, { prunes = true 
         if (trial.number % 5 === 2) return { ...trial, state: 'failed', values: null }
         return trial.number % 5 === 3 ? { ...trial, state: 'running', values: null } : trial
       })
-      assert.equal(typeof ask(create(), withCurve(history.length, 9, () => 5), history), 'boolean')
+      assert.equal(
+        typeof ask(
+          create(),
+          withCurve(history.length, 9, () => 5),
+          history,
+        ),
+        'boolean',
+      )
     })
 
     it('carries the name that it is registered under', () => assert.equal(create().name, name))
@@ -86,5 +115,7 @@ function ask(pruner: Pruner, trial: Trial, others: readonly Trial[], direction: 
 }
 
 function stopsSomewhere(pruner: Pruner, history: readonly Trial[], curve: (step: number) => number): boolean {
-  return Array.from({ length: 27 }, (_, i) => ask(pruner, withCurve(history.length, i + 1, curve), history)).includes(true)
+  return Array.from({ length: 27 }, (_, i) => ask(pruner, withCurve(history.length, i + 1, curve), history)).includes(
+    true,
+  )
 }

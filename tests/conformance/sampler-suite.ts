@@ -3,7 +3,14 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Space, type Direction, type ParameterDefinition, type Params, type Sampler, type Trial } from '../../src/sweep/index.ts'
+import {
+  Space,
+  type Direction,
+  type ParameterDefinition,
+  type Params,
+  type Sampler,
+  type Trial,
+} from '../../src/sweep/index.ts'
 
 export interface SamplerSuiteOptions {
   /** the kinds of spaces that it refuses, by `check` with a clear error; default: none */
@@ -24,7 +31,11 @@ const categorical: readonly ParameterDefinition[] = [
   { name: 'nesterov', distribution: { type: 'categorical', choices: [true, false, null], weights: [3, 1, 1] } },
 ]
 const conditional: readonly ParameterDefinition[] = [
-  { name: 'damping', distribution: { type: 'float', low: 0, high: 1 }, when: [[{ parameter: 'optimizer', values: ['sgd'] }]] },
+  {
+    name: 'damping',
+    distribution: { type: 'float', low: 0, high: 1 },
+    when: [[{ parameter: 'optimizer', values: ['sgd'] }]],
+  },
   {
     name: 'beta',
     distribution: { type: 'float', low: 0.9, high: 0.999 },
@@ -38,8 +49,11 @@ export function samplerSuite(name: string, create: () => Sampler, { refuses = []
     ...(refuses.includes('categorical') ? [] : categorical),
     ...(refuses.includes('conditional') ? [] : conditional),
   ])
-  const suggest = (history: readonly Trial[], seed: number, directions: readonly Direction[] = ['minimize']): Params | null =>
-    create().suggest({ space, directions, history, number: history.length, seed })
+  const suggest = (
+    history: readonly Trial[],
+    seed: number,
+    directions: readonly Direction[] = ['minimize'],
+  ): Params | null => create().suggest({ space, directions, history, number: history.length, seed })
 
   describe(`sampler ${name}`, () => {
     it('gives values of exactly the parameters that exist, inside their distributions', () => {
@@ -75,13 +89,19 @@ export function samplerSuite(name: string, create: () => Sampler, { refuses = []
       const history = grown(suggest, 24, 9).map((trial): Trial => {
         if (trial.number % 4 === 1) return { ...trial, state: 'running', values: null }
         if (trial.number % 4 === 2) {
-          return { ...trial, state: 'pruned', values: null, reports: [{ step: 3, value: trial.number % 8 === 2 ? NaN : 1 }] }
+          return {
+            ...trial,
+            state: 'pruned',
+            values: null,
+            reports: [{ step: 3, value: trial.number % 8 === 2 ? NaN : 1 }],
+          }
         }
-        if (trial.number % 8 === 3) return { ...trial, state: 'failed', values: null, failure: { kind: 'nan', message: 'NaN' } }
+        if (trial.number % 8 === 3)
+          return { ...trial, state: 'failed', values: null, failure: { kind: 'nan', message: 'NaN' } }
         return trial.number % 8 === 7 ? { ...trial, state: 'waiting', values: null } : trial
       })
       const params = suggest(history, 9)
-      assert.ok(params !== null)
+      assert.ok(params !== null, 'no suggestion')
       assert.deepEqual(space.check(params, 'test'), params)
     })
 
@@ -94,7 +114,7 @@ export function samplerSuite(name: string, create: () => Sampler, { refuses = []
       ]
       for (const variant of variants) {
         const params = suggest(history.map(variant), 11)
-        assert.ok(params !== null)
+        assert.ok(params !== null, 'no suggestion')
         assert.deepEqual(space.check(params, 'test'), params)
       }
     })
@@ -115,9 +135,12 @@ export function samplerSuite(name: string, create: () => Sampler, { refuses = []
       })
     } else {
       it('takes several objectives', () => {
-        const history = grown(suggest, 20, 5).map((trial): Trial => ({ ...trial, values: [trial.values![0]!, trial.number] }))
+        const history = grown(suggest, 20, 5).map((trial): Trial => ({
+          ...trial,
+          values: [trial.values![0]!, trial.number],
+        }))
         const params = suggest(history, 5, ['minimize', 'maximize'])
-        assert.ok(params !== null)
+        assert.ok(params !== null, 'no suggestion')
         assert.deepEqual(space.check(params, 'test'), params)
       })
     }

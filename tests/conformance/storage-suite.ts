@@ -3,7 +3,15 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MAX_ATTEMPTS, Space, type Claim, type Storage, type StudyDefinition, type Suggest, type Trial } from '../../src/sweep/index.ts'
+import {
+  MAX_ATTEMPTS,
+  Space,
+  type Claim,
+  type Storage,
+  type StudyDefinition,
+  type Suggest,
+  type Trial,
+} from '../../src/sweep/index.ts'
 
 export interface StorageSuiteOptions {
   /** a storage of its own place, so that `create(place)` twice are two processes' views of one; place is new for each test */
@@ -32,7 +40,7 @@ export function definition(changes: Partial<StudyDefinition> = {}): StudyDefinit
   }
 }
 
-const params = (number: number): Record<string, number | string> => ({ lr: 1.1e-7 * (number + 1) / 3, kind: 'ä b' })
+const params = (number: number): Record<string, number | string> => ({ lr: (1.1e-7 * (number + 1)) / 3, kind: 'ä b' })
 const suggest: Suggest = (_, number) => params(number)
 const claimOf = (trial: Trial): Claim => ({ number: trial.number, owner: trial.owner!, attempt: trial.attempt })
 
@@ -45,7 +53,7 @@ export function storageSuite(name: string, options: StorageSuiteOptions): void {
   }
   const start = async (storage: Storage, owner = 'worker', limit = 100): Promise<Trial> => {
     const trial = await storage.start(owner, { limit, suggest })
-    assert.ok(trial !== null)
+    assert.ok(trial !== null, 'nothing was started')
     return trial
   }
   const using = async (storages: Storage[], work: () => Promise<void>): Promise<void> => {
@@ -68,13 +76,17 @@ export function storageSuite(name: string, options: StorageSuiteOptions): void {
         assert.deepEqual(Object.keys(first.params), Object.keys(params(0)))
         const second = await start(storage)
         assert.equal(second.number, 1)
-        await storage.finish(claimOf(second), { state: 'complete', values: [1 / 3], attributes: { seconds: 1.5, note: 'ä' } })
+        await storage.finish(claimOf(second), {
+          state: 'complete',
+          values: [1 / 3],
+          attributes: { seconds: 1.5, note: 'ä' },
+        })
         const [, stored] = await storage.trials()
         assert.equal(stored!.state, 'complete')
         assert.deepEqual(stored!.values, [1 / 3])
         assert.deepEqual(stored!.attributes, { seconds: 1.5, note: 'ä' })
         assert.match(stored!.startedAt!, /^\d{4}-\d\d-\d\dT.*Z$/)
-        assert.ok(stored!.finishedAt! >= stored!.startedAt!)
+        assert.ok(stored!.finishedAt! >= stored!.startedAt!, `${stored!.startedAt}, ${stored!.finishedAt}`)
       })
     })
 
@@ -84,9 +96,15 @@ export function storageSuite(name: string, options: StorageSuiteOptions): void {
         const trials = [await start(storage), await start(storage), await start(storage), await start(storage)]
         await storage.finish(claimOf(trials[0]!), { state: 'complete', values: [2] })
         await storage.finish(claimOf(trials[1]!), { state: 'pruned' })
-        await storage.finish(claimOf(trials[2]!), { state: 'failed', failure: { kind: 'nan', message: 'value is NaN' } })
+        await storage.finish(claimOf(trials[2]!), {
+          state: 'failed',
+          failure: { kind: 'nan', message: 'value is NaN' },
+        })
         const stored = await storage.trials()
-        assert.deepEqual(stored.map(({ state }) => state), ['complete', 'pruned', 'failed', 'running'])
+        assert.deepEqual(
+          stored.map(({ state }) => state),
+          ['complete', 'pruned', 'failed', 'running'],
+        )
         assert.deepEqual(stored[2]!.failure, { kind: 'nan', message: 'value is NaN' })
         assert.equal(stored[1]!.values, null)
       })
@@ -221,14 +239,17 @@ export function storageSuite(name: string, options: StorageSuiteOptions): void {
       await using([one, two], async () => {
         const starts = Array.from({ length: 12 }, (_, i) => start(i % 2 === 0 ? one : two, `worker-${i % 2}`))
         const trials = await Promise.all(starts)
-        assert.deepEqual(trials.map(({ number }) => number).sort((a, b) => a - b), Array.from({ length: 12 }, (_, i) => i))
+        assert.deepEqual(
+          trials.map(({ number }) => number).sort((a, b) => a - b),
+          Array.from({ length: 12 }, (_, i) => i),
+        )
         await one.finish(claimOf(trials[0]!), { state: 'complete', values: [7] })
         assert.deepEqual((await two.trials())[trials[0]!.number]!.values, [7])
         assert.deepEqual(await one.trials(), await two.trials())
       })
     })
 
-    it('lets a dead worker\'s trials be run by others, each once', { skip: options.kill === undefined }, async () => {
+    it("lets a dead worker's trials be run by others, each once", { skip: options.kill === undefined }, async () => {
       const place = `place-${places++}`
       const [doomed, other] = [await open(place), await open(place)]
       await using([other], async () => {

@@ -31,7 +31,12 @@ export function startPostgres(programs: string): PostgresServer {
   const data = join(folder, 'data')
   const run = (program: string, args: string[]): void => {
     // pg_ctl's server keeps what it inherits: no pipe of ours, or this would wait for its end.
-    const result = spawnSync(join(programs, program), args, { ...account, cwd: folder, stdio: 'ignore', env: { ...process.env, LC_ALL: 'C' } })
+    const result = spawnSync(join(programs, program), args, {
+      ...account,
+      cwd: folder,
+      stdio: 'ignore',
+      env: { ...process.env, LC_ALL: 'C' },
+    })
     if (result.status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${result.status}`)
   }
   run('initdb', ['-D', data, '-U', 'trivium', '-A', 'trust', '-E', 'UTF8', '--no-sync'])
@@ -49,7 +54,8 @@ export function startPostgres(programs: string): PostgresServer {
 /** PostgreSQL refuses to run as root: another account gets the folder then. */
 function accountFor(folder: string): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {}
-  const id = (flag: string, name: string): number => Number(execFileSync('id', [flag, name], { stdio: ['ignore', 'pipe', 'ignore'] }))
+  const id = (flag: string, name: string): number =>
+    Number(execFileSync('id', [flag, name], { stdio: ['ignore', 'pipe', 'ignore'] }))
   const name = spawnSync('id', ['postgres'], { stdio: 'ignore' }).status === 0 ? 'postgres' : 'nobody'
   const account = { uid: id('-u', name), gid: id('-g', name) }
   chownSync(folder, account.uid, account.gid)

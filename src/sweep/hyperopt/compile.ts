@@ -58,7 +58,9 @@ export function space_eval(space: unknown, point: Readonly<Record<string, number
     const given = Object.hasOwn(point, space.label) ? point[space.label] : undefined
     const value = typeof given === 'number' ? given : given?.[0]
     if (value === undefined)
-      throw new ConfigError(`space_eval: expected a number for "${space.label}", got none. Points come from fmin or Trials.`)
+      throw new ConfigError(
+        `space_eval: expected a number for "${space.label}", got none. Points come from fmin or Trials.`,
+      )
     if (space.options === null) return value
     if (!Number.isInteger(value) || value < 0 || value >= space.options.length)
       throw new ConfigError(

@@ -40,9 +40,11 @@ export async function fmin<T = never>(options: FminOptions<T>): Promise<Point> {
   if (typeof objective !== 'function') throw new ConfigError('fmin: expected objective to be a function.')
   if (!Number.isSafeInteger(maxEvals) || maxEvals < 1)
     throw new ConfigError(`fmin: expected maxEvals to be a whole number ≥ 1, got ${maxEvals}.`)
-  if (timeout !== undefined && !(timeout > 0)) throw new ConfigError(`fmin: expected timeout > 0 seconds, got ${timeout}.`)
+  if (timeout !== undefined && !(timeout > 0))
+    throw new ConfigError(`fmin: expected timeout > 0 seconds, got ${timeout}.`)
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32)
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new ConfigError(`fmin: expected seed to be a whole number ≥ 0, got ${seed}.`)
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new ConfigError(`fmin: expected seed to be a whole number ≥ 0, got ${seed}.`)
   const space = compileSpace(options.space)
   const queue = (options.pointsToEvaluate ?? []).map((point) => space.check(point, 'fmin: pointsToEvaluate'))
   const trials = options.trials ?? new Trials()
@@ -66,12 +68,18 @@ export async function fmin<T = never>(options: FminOptions<T>): Promise<Point> {
   return trials.argmin
 }
 
-async function evaluate<T>(objective: FminOptions<T>['objective'], args: T): Promise<{ result: Result; error: Error | null }> {
+async function evaluate<T>(
+  objective: FminOptions<T>['objective'],
+  args: T,
+): Promise<{ result: Result; error: Error | null }> {
   try {
     const returned = await objective(args)
     if (typeof returned === 'number') return { result: { status: STATUS_OK, loss: returned }, error: null }
-    if (typeof returned === 'object' && returned !== null && typeof returned.status === 'string') return { result: returned, error: null }
-    const error = new ConfigError(`fmin: expected the objective to return a number or { status, loss }, got ${JSON.stringify(returned)}.`)
+    if (typeof returned === 'object' && returned !== null && typeof returned.status === 'string')
+      return { result: returned, error: null }
+    const error = new ConfigError(
+      `fmin: expected the objective to return a number or { status, loss }, got ${JSON.stringify(returned)}.`,
+    )
     return { result: { status: STATUS_FAIL }, error }
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown))
@@ -79,7 +87,14 @@ async function evaluate<T>(objective: FminOptions<T>['objective'], args: T): Pro
   }
 }
 
-function documentOf(tid: number, params: Params, space: Space, result: Result, error: Error | null, began: Date): TrialDocument {
+function documentOf(
+  tid: number,
+  params: Params,
+  space: Space,
+  result: Result,
+  error: Error | null,
+  began: Date,
+): TrialDocument {
   const lists = (of: (value: number) => number): Record<string, number[]> =>
     Object.fromEntries(
       space.parameters.map(({ name }) => [name, Object.hasOwn(params, name) ? [of(params[name] as number)] : []]),

@@ -28,9 +28,16 @@ export class Expression {
   }
 }
 
-const choiceOf = (kind: string, label: string, options: readonly unknown[], weights?: readonly number[]): Expression => {
+const choiceOf = (
+  kind: string,
+  label: string,
+  options: readonly unknown[],
+  weights?: readonly number[],
+): Expression => {
   if (!Array.isArray(options) || options.length === 0)
-    throw new ConfigError(`hp.${kind}('${label}'): expected a list of at least one option, got ${JSON.stringify(options)}.`)
+    throw new ConfigError(
+      `hp.${kind}('${label}'): expected a list of at least one option, got ${JSON.stringify(options)}.`,
+    )
   const choices = options.map((_, index) => index)
   const distribution: Distribution = { type: 'categorical', choices, ...(weights === undefined ? {} : { weights }) }
   return new Expression(kind, label, distribution, [...(options as unknown[])])
@@ -51,7 +58,12 @@ export const hp = {
     const sum = weights.reduce((total, weight) => total + weight, 0)
     if (!(Math.abs(sum - 1) < 1e-6))
       throw new ConfigError(`hp.pchoice('${label}'): expected probabilities that sum to 1, got ${sum}.`)
-    return choiceOf('pchoice', label, pairs.map(([, option]) => option as unknown), weights)
+    return choiceOf(
+      'pchoice',
+      label,
+      pairs.map(([, option]) => option as unknown),
+      weights,
+    )
   },
   /** a whole number in [0, upper), or in [low, high), without an order */
   randint(label: string, lowOrUpper: number, high?: number): Expression {

@@ -17,5 +17,4 @@ export const JOB_STATE_DONE = 2
 export const JOB_STATE_ERROR = 3
 export const JOB_STATES: readonly JobState[] = [JOB_STATE_NEW, JOB_STATE_RUNNING, JOB_STATE_DONE, JOB_STATE_ERROR]
 
-export type JobState =
-  typeof JOB_STATE_NEW | typeof JOB_STATE_RUNNING | typeof JOB_STATE_DONE | typeof JOB_STATE_ERROR
+export type JobState = typeof JOB_STATE_NEW | typeof JOB_STATE_RUNNING | typeof JOB_STATE_DONE | typeof JOB_STATE_ERROR

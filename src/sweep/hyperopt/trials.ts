@@ -68,7 +68,8 @@ export class Trials {
   /** @throws {ConfigError} when no trial is ok */
   get best_trial(): TrialDocument {
     const ok = this.#documents.filter(({ result }) => lossOf(result) !== null)
-    if (ok.length === 0) throw new ConfigError(`trials: expected at least one trial with a finite loss, got none of ${this.length}.`)
+    if (ok.length === 0)
+      throw new ConfigError(`trials: expected at least one trial with a finite loss, got none of ${this.length}.`)
     return ok.reduce((best, trial) => (lossOf(trial.result)! < lossOf(best.result)! ? trial : best))
   }
 
@@ -78,7 +79,8 @@ export class Trials {
   }
 
   insert(document: TrialDocument): void {
-    if (document.tid !== this.length) throw new ConfigError(`trials: expected tid ${this.length} next, got ${document.tid}.`)
+    if (document.tid !== this.length)
+      throw new ConfigError(`trials: expected tid ${this.length} next, got ${document.tid}.`)
     this.#documents.push(document)
   }
 
@@ -93,7 +95,8 @@ export class Trials {
     for (const document of documents as TrialDocument[]) {
       const { misc, state, result } = document
       const bad = typeof misc?.vals !== 'object' || !JOB_STATES.includes(state) || typeof result?.status !== 'string'
-      if (bad) throw new ConfigError(`Trials.fromJSON: expected a trial, got ${JSON.stringify(document)?.slice(0, 80)}.`)
+      if (bad)
+        throw new ConfigError(`Trials.fromJSON: expected a trial, got ${JSON.stringify(document)?.slice(0, 80)}.`)
       const time = (value: Date | string | null): Date | null => (value === null ? null : new Date(value))
       trials.insert({ ...document, book_time: time(document.book_time), refresh_time: time(document.refresh_time) })
     }
@@ -110,10 +113,11 @@ export class Trials {
 
 /** A trial's numbers by label, of the labels that it has. */
 export function pointOf({ misc }: TrialDocument): Point {
-  return Object.fromEntries(Object.entries(misc.vals).flatMap(([label, [value]]) => (value === undefined ? [] : [[label, value]])))
+  return Object.fromEntries(
+    Object.entries(misc.vals).flatMap(([label, [value]]) => (value === undefined ? [] : [[label, value]])),
+  )
 }
 
 export function lossOf({ status, loss }: Result): number | null {
   return status === STATUS_OK && typeof loss === 'number' && Number.isFinite(loss) ? loss : null
 }
-

@@ -28,7 +28,9 @@ export class HyperbandPruner implements Pruner {
   constructor({ minResource = 1, maxResource = null, reductionFactor = 3 }: HyperbandOptions = {}) {
     new AshaPruner({ minResource, reductionFactor }) // checks both
     if (maxResource !== null && !(maxResource >= minResource))
-      throw new ConfigError(`hyperband pruner: expected maxResource ≥ minResource (${minResource}), got ${maxResource}.`)
+      throw new ConfigError(
+        `hyperband pruner: expected maxResource ≥ minResource (${minResource}), got ${maxResource}.`,
+      )
     this.#minResource = minResource
     this.#maxResource = maxResource
     this.#reductionFactor = reductionFactor

@@ -19,7 +19,8 @@ export class PatientPruner implements Pruner {
   constructor(inner: Pruner | null = null, { patience = 3, minDelta = 0 }: PatientOptions = {}) {
     if (!Number.isSafeInteger(patience) || patience < 1)
       throw new ConfigError(`patient pruner: expected patience to be a whole number ≥ 1, got ${patience}.`)
-    if (!(minDelta >= 0 && minDelta < Infinity)) throw new ConfigError(`patient pruner: expected minDelta ≥ 0, got ${minDelta}.`)
+    if (!(minDelta >= 0 && minDelta < Infinity))
+      throw new ConfigError(`patient pruner: expected minDelta ≥ 0, got ${minDelta}.`)
     this.#inner = inner
     this.#patience = patience
     this.#minDelta = minDelta

@@ -70,7 +70,12 @@ export class CmaEsSampler implements Sampler {
     })
   }
 
-  #stateAfter(open: readonly Parameter[], space: Space, history: readonly Trial[], directions: readonly Direction[]): State {
+  #stateAfter(
+    open: readonly Parameter[],
+    space: Space,
+    history: readonly Trial[],
+    directions: readonly Direction[],
+  ): State {
     const dimensions = open.length
     const lambda = this.#populationSize ?? 4 + Math.floor(3 * Math.log(Math.max(1, dimensions)))
     let state: State = {
@@ -88,7 +93,10 @@ export class CmaEsSampler implements Sampler {
     })
     for (let from = 0; from + lambda <= evaluated.length; from += lambda) {
       const generation = evaluated.slice(from, from + lambda).sort((a, b) => a.loss - b.loss)
-      state = update(state, generation.map(({ x }) => x))
+      state = update(
+        state,
+        generation.map(({ x }) => x),
+      )
     }
     return state
   }
@@ -100,7 +108,9 @@ export class CmaEsSampler implements Sampler {
     for (let attempt = 0; ; attempt++) {
       const z = Array.from({ length: dimensions }, () => normalQuantile(Math.max(2 ** -54, rng.uniform())))
       const scaled = z.map((value, k) => value * Math.sqrt(Math.max(0, values[k]!)))
-      const x = state.mean.map((mean, i) => mean + state.step * scaled.reduce((sum, value, k) => sum + vectors[i]![k]! * value, 0))
+      const x = state.mean.map(
+        (mean, i) => mean + state.step * scaled.reduce((sum, value, k) => sum + vectors[i]![k]! * value, 0),
+      )
       const inside = x.every((value) => value >= 0 && value < 1)
       if (inside || attempt === MAX_REDRAWS) return x.map((value) => Math.min(1 - 2 ** -53, Math.max(0, value)))
     }
@@ -125,7 +135,9 @@ function update(state: State, points: readonly (readonly number[])[]): State {
   const steps = points.slice(0, mu).map((point) => point.map((value, i) => (value - state.mean[i]!) / state.step))
   const shift = state.mean.map((_, i) => steps.reduce((total, y, k) => total + weights[k]! * y[i]!, 0))
   const whitened = multiplyInverseRoot(state.covariance, shift)
-  const pathStep = state.pathStep.map((value, i) => (1 - cStep) * value + Math.sqrt(cStep * (2 - cStep) * effective) * whitened[i]!)
+  const pathStep = state.pathStep.map(
+    (value, i) => (1 - cStep) * value + Math.sqrt(cStep * (2 - cStep) * effective) * whitened[i]!,
+  )
   const length = Math.hypot(...pathStep)
   const generation = state.generation + 1
   const steady = length / Math.sqrt(1 - (1 - cStep) ** (2 * generation)) < (1.4 + 2 / (d + 1)) * expected ? 1 : 0
@@ -153,7 +165,9 @@ function update(state: State, points: readonly (readonly number[])[]): State {
 /** C^(−1/2) · vector */
 function multiplyInverseRoot(matrix: readonly (readonly number[])[], vector: readonly number[]): number[] {
   const { values, vectors } = eigenSymmetric(matrix)
-  const along = values.map((value, k) => vector.reduce((sum, x, i) => sum + vectors[i]![k]! * x, 0) / Math.sqrt(Math.max(value, 1e-20)))
+  const along = values.map(
+    (value, k) => vector.reduce((sum, x, i) => sum + vectors[i]![k]! * x, 0) / Math.sqrt(Math.max(value, 1e-20)),
+  )
   return vector.map((_, i) => along.reduce((sum, value, k) => sum + vectors[i]![k]! * value, 0))
 }
 

@@ -165,7 +165,8 @@ function bandwidths(
     const center = centers[index]!
     const left = place > 0 ? center - centers[order[place - 1]!]! : null
     const right = place < order.length - 1 ? centers[order[place + 1]!]! - center : null
-    const gap = left === null && right === null ? Math.max(center - lower, upper - center) : Math.max(left ?? 0, right ?? 0)
+    const gap =
+      left === null && right === null ? Math.max(center - lower, upper - center) : Math.max(left ?? 0, right ?? 0)
     result[index] = Math.min(prior.std, Math.max(smallest, gap))
   })
   return result

@@ -92,7 +92,12 @@ export class TpeSampler implements Sampler {
     return this.#groups.groups
   }
 
-  #drawGroup(group: readonly Parameter[], good: readonly Trial[], other: readonly Trial[], request: SuggestRequest): number[] {
+  #drawGroup(
+    group: readonly Parameter[],
+    good: readonly Trial[],
+    other: readonly Trial[],
+    request: SuggestRequest,
+  ): number[] {
     const { space, seed, number } = request
     const open = group.filter(({ axis }) => !isSingle(axis))
     const estimator = (trials: readonly Trial[]): ParzenEstimator => {
@@ -100,7 +105,12 @@ export class TpeSampler implements Sampler {
         const row = open.map((parameter) => space.numberOf(parameter, trial.params))
         return row.includes(null) ? [] : [row as number[]]
       })
-      return new ParzenEstimator(open.map(({ axis }) => axis), rows, ageWeights(rows.length), this.#options)
+      return new ParzenEstimator(
+        open.map(({ axis }) => axis),
+        rows,
+        ageWeights(rows.length),
+        this.#options,
+      )
     }
     const [lower, upper] = [estimator(good), estimator(other)]
     const rng = keyedRng(seed, number, group.map(({ name }) => name).join('\0'), 'candidate')

@@ -90,6 +90,9 @@ export function coordinateOf(axis: NumericAxis, value: number): number {
 
 /** The value at a coordinate, rounded to the grid and held inside the bounds. */
 export function valueAt(axis: NumericAxis, coordinate: number): number {
+  // exp(log(bound)) is not always the bound
+  if (coordinate <= axis.lower) return axis.low
+  if (coordinate >= axis.upper) return axis.high
   const raw = axis.log ? Math.exp(coordinate) : coordinate
   const value = axis.step === null ? raw : onGrid(raw, axis.base, axis.step)
   return Math.min(axis.high, Math.max(axis.low, value))

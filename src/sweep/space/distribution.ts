@@ -78,7 +78,8 @@ export function checkDistribution(distribution: Distribution, where: string): vo
     throw new ConfigError(`${where}: ${message}`)
   }
   const finite = (name: string, value: number): void => {
-    if (typeof value !== 'number' || !Number.isFinite(value)) fail(`expected a finite number for ${name}, got ${value}.`)
+    if (typeof value !== 'number' || !Number.isFinite(value))
+      fail(`expected a finite number for ${name}, got ${value}.`)
   }
   const { type } = distribution
   if (type === 'categorical') return checkChoices(distribution, fail)
@@ -140,7 +141,8 @@ export function canonicalJson(value: unknown): string {
 
 /** A distribution in a few words, for tables: `1e-4 … 1e-2 (log)`. */
 export function describeDistribution(distribution: Distribution): string {
-  if (distribution.type === 'categorical') return distribution.choices.map((choice) => JSON.stringify(choice)).join(' | ')
+  if (distribution.type === 'categorical')
+    return distribution.choices.map((choice) => JSON.stringify(choice)).join(' | ')
   if (distribution.type === 'randint') return `${distribution.low} … ${distribution.high - 1} (unordered)`
   const notes = [
     distribution.type === 'int' ? 'int' : '',

@@ -102,13 +102,16 @@ export class Space {
       const { name, distribution } = parameter
       const given = Object.hasOwn(params, name)
       if (!this.isActive(parameter, checked)) {
-        if (given) throw new ConfigError(`${where}: "${name}" has a value, but does not exist with the values beside it.`)
+        if (given)
+          throw new ConfigError(`${where}: "${name}" has a value, but does not exist with the values beside it.`)
         continue
       }
       if (!given) throw new ConfigError(`${where}: expected a value for "${name}", got none.`)
       const value = params[name] as Json
       if (toNumber(distribution, value, parameter.axis) === null)
-        throw new ConfigError(`${where}: ${name}: expected a value of ${canonicalJson(distribution)}, got ${canonicalJson(value)}.`)
+        throw new ConfigError(
+          `${where}: ${name}: expected a value of ${canonicalJson(distribution)}, got ${canonicalJson(value)}.`,
+        )
       checked[name] = value
     }
     return checked
@@ -138,7 +141,9 @@ function checkConditions(parameter: Parameter, byName: ReadonlyMap<string, Param
     if (values.length === 0) throw new ConfigError(`${where}: expected at least one value of "${name}", got none.`)
     for (const value of values) {
       if (toNumber(parent.distribution, value) === null)
-        throw new ConfigError(`${where}: "${name}" never has the value ${canonicalJson(value)}, so that this never holds.`)
+        throw new ConfigError(
+          `${where}: "${name}" never has the value ${canonicalJson(value)}, so that this never holds.`,
+        )
     }
   }
 }

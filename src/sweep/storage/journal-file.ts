@@ -41,12 +41,14 @@ export class JournalFile {
   read(): unknown[] {
     const size = fstatSync(this.#descriptor).size
     if (size < this.#offset)
-      throw new SnapshotError(`${this.path}: it became shorter (${this.#offset} bytes, then ${size}): another program changed it.`)
+      throw new SnapshotError(
+        `${this.path}: it became shorter (${this.#offset} bytes, then ${size}): another program changed it.`,
+      )
     const bytes = Buffer.alloc(size - this.#offset)
     const length = readSync(this.#descriptor, bytes, 0, bytes.length, this.#offset)
     const end = bytes.subarray(0, length).lastIndexOf(LINE_FEED) + 1
     const entries: unknown[] = []
-    for (let from = 0; from < end; ) {
+    for (let from = 0; from < end;) {
       const to = bytes.indexOf(LINE_FEED, from)
       entries.push(decodeLine(bytes.toString('utf8', from, to), `${this.path}:${this.#lines + entries.length + 1}`))
       from = to + 1
@@ -62,7 +64,8 @@ export class JournalFile {
     const bytes = Buffer.from(text)
     try {
       this.cutTail()
-      if (writeSync(this.#descriptor, bytes) !== bytes.length) throw new SnapshotError(`${this.path}: a line was not written whole; is the disk full?`)
+      if (writeSync(this.#descriptor, bytes) !== bytes.length)
+        throw new SnapshotError(`${this.path}: a line was not written whole; is the disk full?`)
       if (durable) fdatasyncSync(this.#descriptor)
     } catch (error) {
       this.cutTail()

@@ -13,7 +13,14 @@ import type { Trial } from '../trial.ts'
 import { JournalFile, type TryLock } from './journal-file.ts'
 import { now } from './memory.ts'
 import { checkSameStudy, StudyState, type Operation } from './state.ts'
-import { STORAGE_VERSION, type Claim, type Outcome, type StartRequest, type Storage, type StudyDefinition } from './storage.ts'
+import {
+  STORAGE_VERSION,
+  type Claim,
+  type Outcome,
+  type StartRequest,
+  type Storage,
+  type StudyDefinition,
+} from './storage.ts'
 
 export interface JournalOptions {
   /** default: flock of the native layer */
@@ -154,7 +161,9 @@ export class JournalStorage implements Storage {
       try {
         this.#state.apply(entry as Operation)
       } catch (error) {
-        throw new SnapshotError(`${where}: the line contradicts those before it: ${(error as Error).message}.`, { cause: error })
+        throw new SnapshotError(`${where}: the line contradicts those before it: ${(error as Error).message}.`, {
+          cause: error,
+        })
       }
     }
   }
@@ -164,7 +173,10 @@ export class JournalStorage implements Storage {
     if (this.#alive.has(owner)) return
     mkdirSync(this.#workers, { recursive: true })
     const lock = this.#tryLock(join(this.#workers, owner))
-    if (lock === null) throw new SnapshotError(`${this.path}: expected each worker to have its own name, "${owner}" is taken by a living one.`)
+    if (lock === null)
+      throw new SnapshotError(
+        `${this.path}: expected each worker to have its own name, "${owner}" is taken by a living one.`,
+      )
     this.#alive.set(owner, lock)
   }
 

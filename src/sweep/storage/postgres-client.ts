@@ -57,14 +57,19 @@ export class PostgresClient {
   async #connected(): Promise<Pool> {
     if (this.#pool !== null) return this.#pool
     const { default: pg } = await import('pg')
-    const pool = new pg.Pool({ connectionString: this.#url, max: 4, connectionTimeoutMillis: 10_000, application_name: 'trivium sweep' })
+    const pool = new pg.Pool({
+      connectionString: this.#url,
+      max: 4,
+      connectionTimeoutMillis: 10_000,
+      application_name: 'trivium sweep',
+    })
     pool.on('error', () => undefined) // an idle connection was closed; the next query opens another
     this.#pool ??= pool
     return this.#pool
   }
 
   #explained(error: unknown): Error {
-    const message = error instanceof Error ? (error.message || (error as NodeJS.ErrnoException).code) : String(error)
+    const message = error instanceof Error ? error.message || (error as NodeJS.ErrnoException).code : String(error)
     return new SnapshotError(
       `${this.where}: PostgreSQL answered: ${message}. Check that the server runs and that the URL names a database that may be written ` +
         '(postgresql://user:password@host:5432/database).',
@@ -76,7 +81,8 @@ export class PostgresClient {
 /** Class 08: connection exceptions; 57P: shut down or starting; 40001, 40P01: told to try again. */
 function isConnectionLoss(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code
-  if (typeof code === 'string') return /^(08...|57P0[123]|40001|40P01|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code)
+  if (typeof code === 'string')
+    return /^(08...|57P0[123]|40001|40P01|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code)
   return error instanceof Error && /Connection terminated|timeout exceeded when trying to connect/.test(error.message)
 }
 

@@ -10,7 +10,15 @@ import type { Trial } from '../trial.ts'
 import { PostgresClient } from './postgres-client.ts'
 import { SCHEMA, SELECT_TRIALS, trialOf, type TrialRow } from './postgres-schema.ts'
 import { checkSameStudy, givenUp } from './state.ts'
-import { MAX_ATTEMPTS, STORAGE_VERSION, type Claim, type Outcome, type StartRequest, type Storage, type StudyDefinition } from './storage.ts'
+import {
+  MAX_ATTEMPTS,
+  STORAGE_VERSION,
+  type Claim,
+  type Outcome,
+  type StartRequest,
+  type Storage,
+  type StudyDefinition,
+} from './storage.ts'
 
 export interface PostgresOptions {
   /** seconds without a heartbeat after which a worker counts as dead, ≥ 1; default 30. Heartbeats come twice as often */
@@ -185,11 +193,10 @@ export class PostgresStorage implements Storage {
     const number = history.length
     const params = number < limit ? suggest(history, number) : null
     if (params === null) return null
-    await client.query(`INSERT INTO trivium_sweep_trials (study, number, state, params) VALUES ($1, $2, 'waiting', $3)`, [
-      this.#id,
-      number,
-      JSON.stringify(params),
-    ])
+    await client.query(
+      `INSERT INTO trivium_sweep_trials (study, number, state, params) VALUES ($1, $2, 'waiting', $3)`,
+      [this.#id, number, JSON.stringify(params)],
+    )
     return number
   }
 

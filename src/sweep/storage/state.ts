@@ -17,8 +17,20 @@ export type Operation =
       /** of a new trial; absent when it was waiting */
       readonly params?: Params
     }
-  | { readonly op: 'report'; readonly number: number; readonly attempt: number; readonly step: number; readonly value: number | string }
-  | { readonly op: 'finish'; readonly number: number; readonly attempt: number; readonly time: string; readonly outcome: Outcome }
+  | {
+      readonly op: 'report'
+      readonly number: number
+      readonly attempt: number
+      readonly step: number
+      readonly value: number | string
+    }
+  | {
+      readonly op: 'finish'
+      readonly number: number
+      readonly attempt: number
+      readonly time: string
+      readonly outcome: Outcome
+    }
   | { readonly op: 'release'; readonly number: number; readonly attempt: number; readonly time: string }
 
 export class StudyState {
@@ -39,15 +51,20 @@ export class StudyState {
       if (operation.params !== undefined) this.#add(newTrial(number, operation.params, {}))
       const trial = this.#trial(number)
       if (trial.state !== 'waiting' || operation.attempt !== trial.attempt + 1)
-        throw new Error(`trial ${number} is ${trial.state} after ${trial.attempt} starts and cannot start a ${operation.attempt}th time`)
+        throw new Error(
+          `trial ${number} is ${trial.state} after ${trial.attempt} starts and cannot start a ${operation.attempt}th time`,
+        )
       const { owner, attempt, time } = operation
       this.#set({ ...trial, state: 'running', owner, attempt, startedAt: time, reports: [] })
       return
     }
     const trial = this.#trial(number)
     if (trial.state !== 'running' || trial.attempt !== operation.attempt)
-      throw new Error(`trial ${number} is ${trial.state} (start ${trial.attempt}), not running (start ${operation.attempt})`)
-    if (op === 'report') this.#set({ ...trial, reports: withReport(trial.reports, operation.step, Number(operation.value)) })
+      throw new Error(
+        `trial ${number} is ${trial.state} (start ${trial.attempt}), not running (start ${operation.attempt})`,
+      )
+    if (op === 'report')
+      this.#set({ ...trial, reports: withReport(trial.reports, operation.step, Number(operation.value)) })
     else if (op === 'release') this.#set({ ...trial, state: 'waiting', reports: [], startedAt: null })
     else this.#set(finished(trial, operation.outcome, operation.time))
   }
@@ -142,9 +159,12 @@ export function checkSameStudy(stored: StudyDefinition, asked: StudyDefinition, 
         'Nothing was changed. Continue it as it was begun, or start a study of another name.',
     )
   }
-  if (stored.fingerprint !== asked.fingerprint) differs('the space', spaceDifference(stored, asked), spaceDifference(asked, stored))
-  if (stored.directions.join() !== asked.directions.join()) differs('directions', stored.directions.join(), asked.directions.join())
-  if (stored.objectives.join() !== asked.objectives.join()) differs('objectives', stored.objectives.join(), asked.objectives.join())
+  if (stored.fingerprint !== asked.fingerprint)
+    differs('the space', spaceDifference(stored, asked), spaceDifference(asked, stored))
+  if (stored.directions.join() !== asked.directions.join())
+    differs('directions', stored.directions.join(), asked.directions.join())
+  if (stored.objectives.join() !== asked.objectives.join())
+    differs('objectives', stored.objectives.join(), asked.objectives.join())
   if (stored.seed !== asked.seed) differs('seed', String(stored.seed), String(asked.seed))
 }
 
@@ -152,5 +172,7 @@ export function checkSameStudy(stored: StudyDefinition, asked: StudyDefinition, 
 function spaceDifference(a: StudyDefinition, b: StudyDefinition): string {
   const theirs = new Set(b.space.map((entry) => JSON.stringify(entry)))
   const own = a.space.filter((entry) => !theirs.has(JSON.stringify(entry)))
-  return own.length === 0 ? '{}' : `{ ${own.map(({ name, distribution }) => `${name}: ${JSON.stringify(distribution)}`).join(', ')} }`
+  return own.length === 0
+    ? '{}'
+    : `{ ${own.map(({ name, distribution }) => `${name}: ${JSON.stringify(distribution)}`).join(', ')} }`
 }

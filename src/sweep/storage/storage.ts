@@ -32,7 +32,11 @@ export interface Claim {
 }
 
 export type Outcome =
-  | { readonly state: 'complete'; readonly values: readonly number[]; readonly attributes?: Readonly<Record<string, Json>> }
+  | {
+      readonly state: 'complete'
+      readonly values: readonly number[]
+      readonly attributes?: Readonly<Record<string, Json>>
+    }
   | { readonly state: 'pruned'; readonly attributes?: Readonly<Record<string, Json>> }
   | { readonly state: 'failed'; readonly failure: Failure; readonly attributes?: Readonly<Record<string, Json>> }
 

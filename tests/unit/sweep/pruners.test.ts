@@ -65,7 +65,8 @@ describe('percentile pruner', () => {
 })
 
 describe('asha pruner', () => {
-  const at = (values: readonly number[]): Trial[] => values.map((value, number) => curve(number, new Array<number>(4).fill(value)))
+  const at = (values: readonly number[]): Trial[] =>
+    values.map((value, number) => curve(number, new Array<number>(4).fill(value)))
 
   it('lets the best 1/factor of those at a rung go on, and judges at rungs alone', () => {
     const pruner = new AshaPruner({ reductionFactor: 4 })
@@ -106,8 +107,22 @@ describe('hyperband pruner', () => {
     const others = (good: (bracket: number) => boolean): Trial[] =>
       brackets.slice(0, 39).map((bracket, number) => curve(number, new Array<number>(9).fill(good(bracket) ? 1 : 9)))
     const values = new Array<number>(3 ** own).fill(5)
-    assert.equal(stops(pruner, others((bracket) => bracket === own), values), true)
-    assert.equal(stops(pruner, others((bracket) => bracket !== own), values), false)
+    assert.equal(
+      stops(
+        pruner,
+        others((bracket) => bracket === own),
+        values,
+      ),
+      true,
+    )
+    assert.equal(
+      stops(
+        pruner,
+        others((bracket) => bracket !== own),
+        values,
+      ),
+      false,
+    )
   })
 })
 

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -37,7 +46,9 @@ describe('journal', () => {
   }
 
   it('is JSON lines, each with the CRC-32 of its entry', async () => {
-    const lines = readFileSync(await written(), 'utf8').trimEnd().split('\n')
+    const lines = readFileSync(await written(), 'utf8')
+      .trimEnd()
+      .split('\n')
     assert.equal(lines.length, 6)
     const first = JSON.parse(lines[0]!) as { crc: string; entry: { op: string; version: number } }
     assert.equal(first.entry.op, 'study')
@@ -78,7 +89,12 @@ describe('journal', () => {
     const text = readFileSync(path, 'utf8')
     const damaged = text.replace('"values":[0.5]', '"values":[0.4]')
     assert.notEqual(damaged, text)
-    for (const content of [damaged, text.replace('\n', '\nhello\n'), text.replace('\n', '\n\n'), text + text.split('\n')[3]! + '\n']) {
+    for (const content of [
+      damaged,
+      text.replace('\n', '\nhello\n'),
+      text.replace('\n', '\n\n'),
+      text + text.split('\n')[3]! + '\n',
+    ]) {
       writeFileSync(path, content)
       await assert.rejects(reopened(path), /journal-\d+\.jsonl:\d+: .*(checksum|contradicts)/)
       assert.equal(readFileSync(path, 'utf8'), content)

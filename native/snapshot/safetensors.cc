@@ -1,7 +1,6 @@
 #include "snapshot/safetensors.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <ATen/Functions.h>
@@ -14,7 +13,9 @@
 #include <utility>
 
 #include "core/error.h"
+#include "snapshot/input_file.h"
 #include "snapshot/safetensors_header.h"
+#include "snapshot/stored_tensors.h"
 
 namespace trivium::snapshot {
 namespace {
@@ -41,37 +42,15 @@ class File {
 
 std::string reason(int number) { return std::strerror(number); }
 
-/// Reads with pread, not mmap: a file truncated by somebody else while we read must give an error, not a bus error.
-void read_exactly(int descriptor, void* target, uint64_t bytes, uint64_t offset, const std::string& path) {
-  char* out = static_cast<char*>(target);
-  while (bytes > 0) {
-    const ssize_t got = ::pread(descriptor, out, std::min<uint64_t>(bytes, kPiece), static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw error(ErrorKind::Snapshot, path, ": cannot read at byte ", offset, ": ", reason(errno), ".");
-    if (got == 0) throw error(ErrorKind::Snapshot, path, ": the file ended at byte ", offset, " while it was read; is it being written?");
-    out += got;
-    offset += static_cast<uint64_t>(got);
-    bytes -= static_cast<uint64_t>(got);
-  }
-}
-
-void check_booleans(const torch::Tensor& tensor, const std::string& name, const std::string& path) {
-  const auto* bytes = static_cast<const uint8_t*>(tensor.const_data_ptr());
-  const bool valid = std::all_of(bytes, bytes + tensor.numel(), [](uint8_t value) { return value <= 1; });
-  if (!valid) throw error(ErrorKind::Snapshot, path, ": BOOL tensor \"", name, "\" holds a byte other than 0 and 1. The file is damaged.");
-}
-
-SafetensorsFile read_open_file(int descriptor, const std::string& path) {
-  struct stat status{};
-  if (::fstat(descriptor, &status) != 0) throw error(ErrorKind::Snapshot, path, ": cannot be examined: ", reason(errno), ".");
-  if (!S_ISREG(status.st_mode)) throw error(ErrorKind::Snapshot, path, ": expected a safetensors file, but it is not a regular file.");
-  const uint64_t size = static_cast<uint64_t>(status.st_size);
+SafetensorsFile read_file(const InputFile& input) {
+  const auto& path = input.path();
+  const uint64_t size = input.size();
   if (size < 8) {
     throw error(ErrorKind::Snapshot, path, ": expected a safetensors file of at least 8 bytes, but it has ", size,
                 ". It was cut off; copy or write it again.");
   }
   unsigned char length_bytes[8];
-  read_exactly(descriptor, length_bytes, sizeof length_bytes, 0, path);
+  input.read(length_bytes, sizeof length_bytes, 0);
   uint64_t header_bytes = 0;
   for (int i = 7; i >= 0; --i) header_bytes = (header_bytes << 8) | length_bytes[i];
   if (header_bytes > kMaxHeaderBytes || header_bytes > size - 8) {
@@ -79,7 +58,7 @@ SafetensorsFile read_open_file(int descriptor, const std::string& path) {
                 ", limit: ", kMaxHeaderBytes, "). The file is damaged or of another format; copy or write it again.");
   }
   std::string json(header_bytes, '\0');
-  read_exactly(descriptor, json.data(), header_bytes, 8, path);
+  input.read(json.data(), header_bytes, 8);
   SafetensorsHeader header = parse_safetensors_header(json, size - 8 - header_bytes, path);
 
   SafetensorsFile file;
@@ -88,7 +67,7 @@ SafetensorsFile read_open_file(int descriptor, const std::string& path) {
   for (auto& entry : header.tensors) {
     torch::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
     if (entry.end > entry.begin) {
-      read_exactly(descriptor, tensor.mutable_data_ptr(), entry.end - entry.begin, 8 + header_bytes + entry.begin, path);
+      input.read(tensor.mutable_data_ptr(), entry.end - entry.begin, 8 + header_bytes + entry.begin);
       if (entry.dtype == at::kBool) check_booleans(tensor, entry.name, path);
     }
     file.tensors.emplace_back(std::move(entry.name), std::move(tensor));
@@ -162,11 +141,9 @@ class Output {
 }  // namespace
 
 SafetensorsFile load_safetensors(const std::string& path) {
-  // O_NONBLOCK: opening a named pipe must not wait for a writer.
-  File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) throw error(ErrorKind::Snapshot, path, ": cannot be opened: ", reason(errno), ".");
+  const InputFile file(path, "a safetensors file");
   try {
-    return read_open_file(file.get(), path);
+    return read_file(file);
   } catch (const Error&) {
     throw;
   } catch (const c10::Error& cause) {  // an allocation that does not fit into memory

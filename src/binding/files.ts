@@ -1,6 +1,6 @@
 /** safetensors files and kernel locks. */
 import { native } from './native.ts'
-import type { LockHandle } from './native.ts'
+import type { LockHandle, StoredTensor } from './native.ts'
 import { fromHandles, toHandles } from './tensor.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -10,6 +10,20 @@ export async function readSafetensors(
 ): Promise<{ tensors: Map<string, Tensor>; metadata: Record<string, string> }> {
   const { tensors, metadata } = await native.readSafetensors(path)
   return { tensors: fromHandles(tensors), metadata }
+}
+
+/**
+ * Tensors at known places of a file of any format. Each run of bytes is read once, straight into the memory that its tensors keep.
+ *
+ * @param storages runs of bytes: place in the file and length
+ * @throws {SnapshotError} with path and reason when a run lies outside the file, or a tensor outside its run
+ */
+export async function readTensors(
+  path: string,
+  storages: readonly (readonly [offset: number, bytes: number])[],
+  tensors: readonly StoredTensor[],
+): Promise<Map<string, Tensor>> {
+  return fromHandles(await native.readTensors(path, storages, tensors))
 }
 
 /** Writes and fsyncs `path` itself; renaming a temporary file into place is the caller's part. */

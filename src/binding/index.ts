@@ -11,7 +11,7 @@ export { NativeOptimizer, emaUpdate } from './optimizer.ts'
 export type { NativeParameterGroup } from './optimizer.ts'
 export { NativeAugmentPlan, augmentOperations, resizeAndCenterCrop, resizeImage } from './images.ts'
 export type { Interpolation, NativePlanOptions } from './images.ts'
-export { FileLock, drainEngine, exitNow, readSafetensors, writeSafetensors } from './files.ts'
+export { FileLock, drainEngine, exitNow, readSafetensors, readTensors, writeSafetensors } from './files.ts'
 export { addonPath } from './native.ts'
 export type {
   BackboneCost,
@@ -20,6 +20,7 @@ export type {
   OptionValue,
   Options,
   Preprocessing,
+  StoredTensor,
   TypedArray,
   Versions,
 } from './native.ts'

@@ -61,6 +61,19 @@ export interface BackboneCost {
   readonly multiplyAdds: number
 }
 
+/** A tensor that lies in a run of bytes of a file. */
+export interface StoredTensor {
+  readonly name: string
+  readonly dtype: string
+  /** Which run of bytes. */
+  readonly storage: number
+  /** Element of the run at which it begins. */
+  readonly first: number
+  readonly shape: readonly number[]
+  /** In elements. */
+  readonly strides: readonly number[]
+}
+
 export interface Versions {
   readonly libtorch: string
   readonly cudaBuild: boolean
@@ -154,6 +167,11 @@ export interface Addon {
   ): Promise<Uint8Array>
 
   readSafetensors(path: string): Promise<{ tensors: NamedHandles; metadata: Record<string, string> }>
+  readTensors(
+    path: string,
+    storages: readonly (readonly [offset: number, bytes: number])[],
+    tensors: readonly StoredTensor[],
+  ): Promise<NamedHandles>
   writeSafetensors(path: string, tensors: NamedHandles, metadata: Record<string, string>): Promise<void>
   traceModule(m: ModuleHandle, example: TensorHandle): Promise<{ json: string; parameters: NamedHandles }>
   saveTorchScript(m: ModuleHandle, example: TensorHandle, path: string, extra: Record<string, string>): Promise<void>

@@ -30,7 +30,9 @@ export function configReference(): string {
   const parts = [`## General keys\n\n${keyTable(general, 0, missing)}`]
   for (const section of sections) {
     const own = keys.filter(({ path }) => path[0] === section && path.length > 1 && !sharedElsewhere(path))
-    const shared = isTraining(section) ? `\n\n\`${section}.backbone.*\` takes the keys of [backbone](#backbone).` : ''
+    const nested = ['backbone', 'teacherBackbone'].filter((key) => keysAt(configSchema, [section]).includes(key))
+    const places = nested.map((key) => `\`${section}.${snakeCase(key)}.*\``).join(' and ')
+    const shared = nested.length > 0 ? `\n\n${places} take the keys of [backbone](#backbone).` : ''
     parts.push(`## ${snakeCase(section)}\n\n${SECTION_NOTES[section] ?? ''}\n\n${keyTable(own, 1, missing)}${shared}`)
   }
   parts.push(`## Flat keys\n\n${flatTable()}`, `## Keys that are read but not available yet\n\n${missingTable()}`)
@@ -39,11 +41,7 @@ export function configReference(): string {
 
 /** The backbone of a phase repeats the general section; it is shown there only. */
 function sharedElsewhere(path: readonly string[]): boolean {
-  return path.length > 2 && path[1] === 'backbone'
-}
-
-function isTraining(section: string): boolean {
-  return keysAt(configSchema, [section]).includes('backbone')
+  return path.length > 2 && /^(backbone|teacherBackbone)$/.test(path[1] ?? '')
 }
 
 function keyTable(keys: readonly KeyInfo[], skip: number, missing: ReadonlyMap<string, string>): string {

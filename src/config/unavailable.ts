@@ -54,6 +54,7 @@ function places(phases: readonly PhaseName[]): Place[] {
     found.push({ at: ['backbone'], list: unavailableBackbone })
   for (const phase of phases) {
     found.push({ at: [phase], list: byPhase[phase] ?? [] })
+    if (phase === 'distill') found.push({ at: [phase, 'teacherBackbone'], list: unavailableBackbone })
     if (!trainingPhaseNames.includes(phase)) continue
     found.push(
       { at: [phase, 'augmentations'], list: unavailableAugmentations },

@@ -41,6 +41,11 @@ const IMAGENET_STD = [0.229, 0.224, 0.225]
  * @throws {DatasetError} for missing, damaged or unusable data; see the modules of this folder
  */
 export async function openDataset(options: DataOptions, context: OpenContext): Promise<DatasetSplits> {
+  const splits = await openSplits(options, context)
+  return { ...splits, mean: options.mean ?? splits.mean, std: options.std ?? splits.std }
+}
+
+async function openSplits(options: DataOptions, context: OpenContext): Promise<DatasetSplits> {
   const imageSize = context.imageSize ?? options.imageSize ?? defaultImageSize(options.dataset)
   switch (options.dataset) {
     case 'digits':

@@ -17,6 +17,9 @@ export interface DataOptions {
   readonly imageSize?: number | undefined
   /** Image folder: shorter side before cropping. Default: imageSize · 256 / 224. */
   readonly resizeTo?: number | undefined
+  /** Normalisation of the pictures, per channel on a scale of 0–1; default: the data set's own. Pretrained weights need theirs. */
+  readonly mean?: readonly number[] | undefined
+  readonly std?: readonly number[] | undefined
   /** Share of the training part that is held out for choosing the best epoch; 0 = none. */
   readonly validationFraction: number
   /** Share held out for testing, where the data set has no test part of its own. */
@@ -38,6 +41,7 @@ export interface DataOptions {
 }
 
 const side = z.int().min(1).max(8192)
+const channels = (value: z.ZodType<number>): z.ZodType<readonly number[]> => z.array(value).length(3)
 const fraction = z.number().min(0).lt(1)
 
 export const dataOptionsSchema: z.ZodType<DataOptions> = z.strictObject({
@@ -45,6 +49,8 @@ export const dataOptionsSchema: z.ZodType<DataOptions> = z.strictObject({
   directory: z.string().min(1).default('data').describe('folder of the data set'),
   imageSize: side.optional().describe('side of the pictures in pixels; default 32, or 224 for an image folder'),
   resizeTo: side.optional().describe('image folder: shorter side before cropping; default imageSize · 256 / 224'),
+  mean: channels(z.number()).optional().describe('normalisation: mean of each channel on a scale of 0–1; default: the data set’s'),
+  std: channels(z.number().positive()).optional().describe('normalisation: standard deviation of each channel; default: the data set’s'),
   validationFraction: fraction.default(0.1).describe('share of the training part held out for choosing the best epoch'),
   testFraction: fraction.gt(0).default(0.2).describe('share held out for testing where there is no test part'),
   workers: z.int().min(1).max(256).optional().describe('pictures decoded at a time; default: the number of processors'),

@@ -1,44 +1,55 @@
 /** Networks by name. */
 import { NativeModule } from '../binding/index.ts'
 import type { OptionValue } from '../binding/index.ts'
+import type { DownloadContext } from '../util/download.ts'
+import { ConfigError } from '../util/errors.ts'
 import { silentLogger } from '../util/logger.ts'
 import type { Logger } from '../util/logger.ts'
-import { ConfigError } from '../util/errors.ts'
 import { findUnavailable } from '../util/unavailable.ts'
 import { Model } from './model.ts'
 import { unavailableBackbone } from './options.ts'
 import type { BackboneOptions, FamilyOptions } from './options.ts'
-import { loadPretrained, refusePublishedWeights } from './pretrained.ts'
+import { loadPretrained, obtainWeights, tell, weightsSource } from './pretrained.ts'
 
-export interface ModelOptions extends FamilyOptions {
+/** Who hears of weights that are fetched. */
+export interface Listening {
+  /** Hears whose weights are loaded, under which licence, and what a file left out. */
+  readonly logger?: Logger | undefined
+  readonly progress?: DownloadContext['progress']
+  /** Ends a download with its reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ModelOptions extends FamilyOptions, Listening {
   /** Default 1000, as in timm; 0 for no classifier: forward then gives pooled features. */
   readonly numClasses?: number | undefined
   /** Side of the images in pixels; the default is the network's own. */
   readonly imageSize?: number | undefined
-  /** false (default): random weights; a path: a .safetensors file with timm's names. */
+  /**
+   * false (default): random weights; true: the published ones of the network (`listModels()` names repository and licence);
+   * `hf:<repository>[@<revision>]`: a repository's; any other text: a file (.safetensors, .pth, .pt, .th) with timm's names.
+   */
   readonly pretrained?: boolean | string | undefined
   /** Of the random weights: equal seeds give equal networks. Without it they come from the stream of torch.manualSeed. */
   readonly seed?: number | undefined
   /** "cpu" (default), "cuda", "cuda:1". */
   readonly device?: string | undefined
-  /** Hears what a pretrained file left out. */
-  readonly logger?: Logger | undefined
 }
 
 /**
  * A network of the registry (`listModels()`), in training mode.
  *
- * @throws {ConfigError} for an unknown name (with near ones), an option the network does not take, or published weights
- * @throws {SnapshotError} when the pretrained file is damaged or belongs to another network
+ * @throws {ConfigError} for an unknown name (with near ones), an option the network does not take, or weights that nobody published
+ * @throws {SnapshotError} when the weights cannot be had, are damaged, or belong to another network
  */
 export async function createModel(name: string, options: ModelOptions = {}): Promise<Model> {
-  const { pretrained = false, device = 'cpu', logger = silentLogger, ...construction } = options
-  refusePublishedWeights(name, pretrained)
+  const { pretrained = false, device = 'cpu', logger = silentLogger, progress, signal, ...construction } = options
+  const source = weightsSource(name, pretrained)
   const model = new Model(name, await NativeModule.createBackbone(name, nativeOptions(construction)))
   try {
-    if (typeof pretrained === 'string') {
-      const leftOut = await loadPretrained(model, pretrained)
-      if (leftOut !== null) logger.warn(leftOut)
+    if (source !== null) {
+      const path = await obtainWeights(source, { logger, progress, signal })
+      tell(await loadPretrained(model, path), logger)
     }
     if (device !== 'cpu') await model.native.to(device)
     return model
@@ -49,17 +60,16 @@ export async function createModel(name: string, options: ModelOptions = {}): Pro
 }
 
 /** What a training phase asks for. */
-export interface BackboneRequest {
+export interface BackboneRequest extends Listening {
   readonly backbone: BackboneOptions
   readonly imageSize: number
   readonly device: string
   readonly seed: number
-  readonly logger?: Logger | undefined
 }
 
 /** The network that a configuration's `backbone` section describes, without a classifier: forward gives pooled features [N, D]. */
 export async function createBackbone(request: BackboneRequest): Promise<Model> {
-  const { backbone, imageSize, device, seed, logger } = request
+  const { backbone, ...rest } = request
   const [waiting] = findUnavailable(backbone, unavailableBackbone)
   if (waiting !== undefined) {
     throw new ConfigError(
@@ -67,7 +77,7 @@ export async function createBackbone(request: BackboneRequest): Promise<Model> {
     )
   }
   const { name, pretrained, cifarStem, width, patchSize } = backbone
-  return createModel(name, { numClasses: 0, imageSize, device, seed, logger, pretrained, cifarStem, width, patchSize })
+  return createModel(name, { ...rest, numClasses: 0, pretrained, cifarStem, width, patchSize })
 }
 
 /** camelCase → the addon's snake_case, without what is not set. Unknown names pass: the addon refuses them with a list. */

@@ -4,7 +4,6 @@ import type { OptionShape } from '../util/option-shape.ts'
 import { unavailable } from '../util/unavailable.ts'
 import type { Unavailable } from '../util/unavailable.ts'
 import { backboneNames } from './names.ts'
-import { asksForPublishedWeights, publishedWeights } from './pretrained.ts'
 
 /** Options that only some families read; setting one for a network that does not read it is a ConfigError. */
 export interface FamilyOptions {
@@ -44,7 +43,9 @@ const shape: OptionShape<BackboneOptions> = {
   pretrained: z
     .union([z.boolean(), z.string().min(1)])
     .default(false)
-    .describe('false: random weights; a path: a .safetensors file with timm’s names'),
+    .describe(
+      'true: published weights; hf:<repository>[@<revision>]; or a file (.safetensors, .pth, .pt, .th) of timm’s names',
+    ),
   cifarStem: z.boolean().optional().describe('resnet: 3×3 stem without max pooling, for images of about 32 px'),
   width: z.number().int().min(1).max(1024).optional().describe('small_cnn, cifar_cnn: channels of the first stage'),
   patchSize: z.number().int().min(1).max(1024).optional().describe('vit: side of a patch in pixels'),
@@ -67,7 +68,6 @@ export const backboneOptionsSchema: z.ZodType<BackboneOptions> = z.strictObject(
 const named = 'hybrid backbones; `name` chooses a network'
 
 export const unavailableBackbone: readonly Unavailable[] = [
-  unavailable('pretrained', publishedWeights, asksForPublishedWeights),
   unavailable('vitModel', named),
   unavailable('cnnModel', named),
   unavailable('tokenMergingRatio', 'token merging'),

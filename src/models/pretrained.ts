@@ -1,63 +1,155 @@
-/** Starting from weights that exist: which spellings mean published ones, and how a file meets a network with another classifier. */
+/** Starting from weights that exist: where they come from, and how a file meets a network with another classifier. */
 import type { Tensor } from '../binding/index.ts'
+import type { DownloadContext } from '../util/download.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
+import type { Logger } from '../util/logger.ts'
+import { parseHubAddress } from './hub/address.ts'
+import type { HubAddress } from './hub/address.ts'
+import { obtainFromHub } from './hub/obtain.ts'
+import { modelInfo } from './list.ts'
 import type { Model } from './model.ts'
-import { loadWeights } from './weights.ts'
+import { readWeights } from './weights.ts'
 
-export const publishedWeights = 'published weights'
-
-/** `true`, or the name of something on a hub or server; a path to a file does not. */
-export function asksForPublishedWeights(pretrained: unknown): boolean {
-  return (
-    pretrained === true ||
-    (typeof pretrained === 'string' && /^([a-z][\w+-]*:\/\/|hub:|hf-hub:|timm:)/i.test(pretrained))
-  )
-}
-
-/** @throws {ConfigError} for published weights: there is no way to obtain them yet */
-export function refusePublishedWeights(name: string, pretrained: boolean | string): void {
-  if (!asksForPublishedWeights(pretrained)) return
-  throw new ConfigError(
-    `${name}: pretrained: ${String(pretrained)} asks for ${publishedWeights}, which are not available yet. ` +
-      `Give the path of a .safetensors file with timm's names, or pretrained: false.`,
-  )
-}
-
-const classifierNames = /^(fc|head)\.(weight|bias)$/
+export type WeightsSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'hub'; readonly address: HubAddress; readonly license: string | null }
 
 /**
- * Loads a file of timm's names into `model`. The classifier is left at its fresh values when the file has none or one of another
- * number of classes, and dropped when the model has none; the returned sentence says so. Everything else must fit.
+ * What `pretrained` asks for: `true` the published weights of the network, `hf:<repository>[@<revision>]` those of a repository, any
+ * other text a file, `false` none (null).
  *
- * @returns what was left out, for the log, or null when all was loaded
+ * @throws {ConfigError} when the network has no published weights, or the text is an address of another kind
+ */
+export function weightsSource(name: string, pretrained: boolean | string): WeightsSource | null {
+  if (pretrained === false) return null
+  const published = modelInfo(name)
+  if (pretrained === true) {
+    if (published === null || published.weights === '') {
+      throw new ConfigError(
+        `${name}: pretrained: true asks for published weights, and none of this network are known. ` +
+          'Give a file, or hf:<repository>[@<revision>], or pretrained: false.',
+      )
+    }
+    const address = { repo: published.weights, revision: 'main' }
+    return { kind: 'hub', address, license: published.license || null }
+  }
+  if (pretrained.startsWith('hf:') && !pretrained.startsWith('hf://')) {
+    const address = parseHubAddress(pretrained)
+    const known = published?.weights === address.repo ? published.license : ''
+    return { kind: 'hub', address, license: known || null }
+  }
+  if (/^([a-z][\w+-]*:\/\/|hub:|hf[-_]hub:|timm:)/i.test(pretrained)) {
+    throw new ConfigError(
+      `${name}: expected pretrained to be true, a file, or hf:<repository>[@<revision>] but got "${pretrained}". ` +
+        'Fetch other addresses by hand and give the path.',
+    )
+  }
+  return { kind: 'file', path: pretrained }
+}
+
+/** The file on this computer, fetched when it is not there yet. Says whose weights they are and under which licence. */
+export async function obtainWeights(source: WeightsSource, context: DownloadContext): Promise<string> {
+  if (source.kind === 'file') return source.path
+  const { address, license } = source
+  const path = await obtainFromHub(address, context)
+  context.logger.info(
+    `weights of ${address.repo}${address.revision === 'main' ? '' : `@${address.revision}`}, ` +
+      `${license === null ? 'licence: see the page of the repository' : `licence ${license}`}: ${path}`,
+  )
+  return path
+}
+
+/** How timm's networks name their last linear layer. A test holds it against every family. */
+const classifierNames = /^(fc|linear|head|head\.fc)\.(weight|bias)$/
+
+export interface PretrainedReport {
+  /** What was taken from where, when the file holds more than a state dict. */
+  readonly notes: readonly string[]
+  /** What does not come from the file: parts left out, or left at their fresh values. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Loads a file of the network's names into `model`. The classifier is left at its fresh values when the file has none or one of another
+ * number of classes, and left out when the model has none. Batch counters that PyTorch did not store before version 0.4.1 start at 0.
+ * All else must fit.
+ *
+ * @param onClassifier is given the file's classifier, weight [C, D] and bias [C], when the model has none; valid during the call
  * @throws {SnapshotError} naming missing, surplus and mis-shaped tensors; nothing is changed then
  */
-export async function loadPretrained(model: Model, path: string): Promise<string | null> {
-  const given = await loadWeights(path)
+export async function loadPretrained(
+  model: Model,
+  path: string,
+  onClassifier?: (classifier: ReadonlyMap<'weight' | 'bias', Tensor>) => Promise<void>,
+): Promise<PretrainedReport> {
+  const { tensors: given, found } = await readWeights(path)
+  const warnings: string[] = []
   try {
     const own = model.stateDict()
     const state = new Map(given)
-    const ownClassifier = [...own.keys()].filter((name) => classifierNames.test(name))
-    const givenClassifier = [...given.keys()].filter((name) => classifierNames.test(name))
+    const ownClassifier = classifierOf(own)
+    const givenClassifier = classifierOf(given)
     const fits =
       ownClassifier.length === givenClassifier.length &&
-      ownClassifier.every((name) => given.has(name) && sameShape(own.get(name), given.get(name)))
+      ownClassifier.every((name) => sameShape(own.get(name), given.get(name)))
     if (!fits) {
       for (const name of givenClassifier) state.delete(name)
-      for (const [name, tensor] of own) if (classifierNames.test(name)) state.set(name, tensor)
+      for (const name of ownClassifier) state.set(name, own.get(name) as Tensor)
+      if (ownClassifier.length > 0 || onClassifier === undefined) {
+        warnings.push(differentClassifier(path, [ownClassifier, own], [givenClassifier, given]))
+      }
+    }
+    const counters = missingCounters(own, state)
+    for (const name of counters) state.set(name, own.get(name) as Tensor)
+    if (counters.length > 0) {
+      warnings.push(
+        `${path}: its ${counters.length} batch normalisations have no num_batches_tracked; they start at 0.`,
+      )
     }
     await loadNamed(model, state, path)
-    if (fits) return null
-    if (ownClassifier.length === 0) {
-      return `${path}: its classifier (${givenClassifier.join(', ')}) is not used: this network has none.`
+    if (onClassifier !== undefined && ownClassifier.length === 0 && givenClassifier.length > 0) {
+      const parts = givenClassifier.map((name): ['weight' | 'bias', Tensor] => [
+        name.endsWith('.bias') ? 'bias' : 'weight',
+        given.get(name) as Tensor,
+      ])
+      await onClassifier(new Map(parts))
     }
-    const fresh = `${ownClassifier.join(', ')} start afresh`
-    return givenClassifier.length === 0
-      ? `${path}: expected a classifier but the file has none; ${fresh}.`
-      : `${path}: its classifier has ${classes(givenClassifier, given)} classes and this network ${classes(ownClassifier, own)}; ${fresh}.`
+    return { notes: found === '' ? [] : [`${path}: weights ${found}`], warnings }
   } finally {
     for (const tensor of given.values()) tensor.dispose()
   }
+}
+
+/** Puts a report into the log. */
+export function tell({ notes, warnings }: PretrainedReport, logger: Logger): void {
+  for (const note of notes) logger.info(note)
+  for (const warning of warnings) logger.warn(warning)
+}
+
+function classifierOf(tensors: ReadonlyMap<string, Tensor>): string[] {
+  return [...tensors.keys()].filter((name) => classifierNames.test(name))
+}
+
+/** Counters of normalisations whose statistics the file has: PyTorch starts them at 0 too (version 2 of BatchNorm's state). */
+function missingCounters(own: ReadonlyMap<string, Tensor>, given: ReadonlyMap<string, Tensor>): string[] {
+  const counter = /\.num_batches_tracked$/
+  return [...own.keys()].filter(
+    (name) => counter.test(name) && !given.has(name) && given.has(name.replace(counter, '.running_mean')),
+  )
+}
+
+type Named = readonly [names: readonly string[], tensors: ReadonlyMap<string, Tensor>]
+
+function differentClassifier(path: string, own: Named, given: Named): string {
+  const [ownNames] = own
+  const [givenNames] = given
+  if (ownNames.length === 0) {
+    return `${path}: its classifier (${givenNames.join(', ')}) is not used: this network has none.`
+  }
+  const fresh = `${ownNames.join(', ')} start afresh`
+  return givenNames.length === 0
+    ? `${path}: expected a classifier but the file has none; ${fresh}.`
+    : `${path}: its classifier has ${classes(given)} classes and this network ${classes(own)}; ${fresh}.`
 }
 
 async function loadNamed(model: Model, state: ReadonlyMap<string, Tensor>, path: string): Promise<void> {
@@ -69,7 +161,7 @@ async function loadNamed(model: Model, state: ReadonlyMap<string, Tensor>, path:
   }
 }
 
-function classes(names: readonly string[], tensors: ReadonlyMap<string, Tensor>): number {
+function classes([names, tensors]: Named): number {
   const weight = names.find((name) => name.endsWith('.weight'))
   return (weight !== undefined && tensors.get(weight)?.shape[0]) || 0
 }

@@ -1,27 +1,62 @@
-/** Weights in files: safetensors, read strictly, written whole or not at all. */
+/** Weights in files: read by what is in them, whatever their ending; written whole or not at all. */
 import { randomBytes } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
-import { basename, dirname, extname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { readSafetensors, writeSafetensors } from '../binding/index.ts'
 import type { Tensor } from '../binding/index.ts'
 import { SnapshotError } from '../util/errors.ts'
 import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
+import { ByteFile } from './checkpoint/byte-file.ts'
+import { findStateDict, keysOf } from './checkpoint/state-dict.ts'
+import { readTorchFile, torchFormat } from './checkpoint/torch-file.ts'
 
-const pickled = new Set(['.pth', '.pt', '.bin', '.ckpt', '.pkl'])
+export interface WeightsFile {
+  /** By name, on the CPU. */
+  readonly tensors: Map<string, Tensor>
+  /** Text that a safetensors file carries beside them. */
+  readonly metadata: Readonly<Record<string, string>>
+  /** Which part of a checkpoint they are: `under "state_dict", without the prefix "module."`; empty when all of the file. */
+  readonly found: string
+}
 
 /**
- * Every tensor of a safetensors file, on the CPU, by name.
+ * The tensors of a safetensors file, or of a checkpoint of torch.save in either of its formats: a state dict, alone or under one of
+ * the usual keys (averaged weights before others). Only tensors are read, nothing of a pickle is run.
  *
  * @throws {SnapshotError} with path and reason when the file is missing, damaged or of another kind
  */
-export async function loadWeights(path: string): Promise<Map<string, Tensor>> {
-  if (pickled.has(extname(path).toLowerCase())) {
+export async function readWeights(path: string): Promise<WeightsFile> {
+  const format = torchFormat(await headOf(path))
+  if (format === null) return { ...(await readSafetensors(path)), found: '' }
+  const file = await readTorchFile(path, format)
+  const state = findStateDict(file.content)
+  if (state === null) {
     throw new SnapshotError(
-      `expected a .safetensors file but got ${path}: pickled checkpoints are not read. ` +
-        `Convert it once where it was made, with safetensors.torch.save_file(state_dict, "weights.safetensors").`,
+      `${path}: expected tensors under names, at the top or under "state_dict" or "model", but it holds ` +
+        `${keysOf(file.content)}. Save model.state_dict() where it was made.`,
     )
   }
-  return (await readSafetensors(path)).tensors
+  return { tensors: await file.load(state.tensors), metadata: {}, found: state.found }
+}
+
+/** Every tensor of a file of weights, by name, on the CPU; see readWeights. */
+export async function loadWeights(path: string): Promise<Map<string, Tensor>> {
+  return (await readWeights(path)).tensors
+}
+
+async function headOf(path: string): Promise<Buffer> {
+  const file = await ByteFile.open(path)
+  try {
+    const head = await file.read(0, Math.min(file.size, 263))
+    if (head.toString('latin1', 257, 262) === 'ustar') {
+      throw new SnapshotError(
+        `${path}: this is a tar archive, as PyTorch wrote checkpoints before 0.1.10. Load it there and save it again.`,
+      )
+    }
+    return head
+  } finally {
+    await file.close()
+  }
 }
 
 /**

@@ -23,12 +23,12 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
       throw new DatasetError(
         `evaluate: expected images in the ${options.split} part, it has none. Choose another evaluate.split.`,
       )
-    const { snapshot, spec, pair } = await openTrainedModel('evaluate', options, context)
+    const { source, spec, pair } = await openTrainedModel('evaluate', options, context)
     const { signal, progress } = context
     try {
       if (spec.classNames.join('\0') !== dataset.classNames.join('\0'))
         throw new SnapshotError(
-          `evaluate: expected a classifier of ${named(dataset.classNames)}, but ${snapshot.path} was trained on ` +
+          `evaluate: expected a classifier of ${named(dataset.classNames)}, but ${source} was trained on ` +
             `${named(spec.classNames)}. Evaluate it on the data it was trained for.`,
         )
       const plan = evaluationPlan({
@@ -66,13 +66,13 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
       const files = await writeEvaluation(context.run.evalResults, scores, metrics, await readHistory(context.run.logs))
       context.logger.info(
         `evaluate: top-1 ${(metrics.top1 * 100).toFixed(2)} % of ${metrics.samples} ${options.split} images, ` +
-          `calibration error ${metrics.ece.toFixed(4)}, from ${snapshot.path}`,
+          `calibration error ${metrics.ece.toFixed(4)}, from ${source}`,
       )
       signal.throwIfAborted()
       return {
         phase: 'evaluate',
         outcome: 'finished',
-        snapshot: snapshot.path,
+        snapshot: source,
         files,
         metrics,
         seconds: (performance.now() - started) / 1000,

@@ -13,7 +13,7 @@ export const exportPhase: Phase<ExportPhaseOptions> = {
   optionsSchema: exportOptionsSchema,
   async run(options, context) {
     const started = performance.now()
-    const { snapshot, spec, pair } = await openTrainedModel('export', options, { ...context, device: 'cpu' })
+    const { source, spec, pair } = await openTrainedModel('export', options, { ...context, device: 'cpu' })
     const { imageSize, resizeTo, mean, std, classNames } = spec
     const folder = join(context.run.snapshots, 'export')
     const classifier = await NativeModule.createClassifier({
@@ -60,7 +60,7 @@ export const exportPhase: Phase<ExportPhaseOptions> = {
       return {
         phase: 'export',
         outcome: 'finished',
-        snapshot: snapshot.path,
+        snapshot: source,
         files,
         metrics,
         seconds: (performance.now() - started) / 1000,

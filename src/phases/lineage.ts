@@ -1,16 +1,16 @@
 /** Where a phase's starting weights come from: an explicit path, or the best snapshot of its predecessor. */
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findSnapshot, readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { predecessors, type PhaseContext, type PhaseName, type RunPaths } from './context.ts'
 
-/** @throws {SnapshotError} when `path` is a kind of file that is no snapshot */
-export function refusePickle(path: string, option: string): void {
-  if (/\.(pth|pt|bin|ckpt|th)$/i.test(path))
-    throw new SnapshotError(
-      `${option}: ${path} is a PyTorch checkpoint; reading those is not available yet. ` +
-        'Give a snapshot folder (snapshots/<run>/<phase>/best) or a .safetensors file.',
-    )
+/** Whether a path names bare weights (a file, or hf:<repository>) rather than a snapshot; a snapshot's pointer is a tiny file or a link. */
+export async function namesWeights(path: string): Promise<boolean> {
+  if (path.startsWith('hf:')) return true
+  const named = /\.(safetensors|pth?|th|bin|ckpt|tar)$/i.test(path)
+  const found = await stat(path).catch(() => null)
+  return found === null ? named : found.isFile() && (named || found.size > 4096)
 }
 
 /**
@@ -47,7 +47,11 @@ export async function startingSnapshot(
   context: Pick<PhaseContext, 'run' | 'parentRun'>,
 ): Promise<Snapshot | null> {
   if (explicit.path !== null) {
-    refusePickle(explicit.path, explicit.option)
+    if (await namesWeights(explicit.path))
+      throw new SnapshotError(
+        `${explicit.option}: expected a snapshot folder (snapshots/<run>/<phase>/best), but ${explicit.path} names bare weights. ` +
+          'Give them as backbone.pretrained.',
+      )
     return readSnapshot(explicit.path)
   }
   for (const run of [context.run, context.parentRun]) {

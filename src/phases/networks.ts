@@ -5,6 +5,7 @@ import { backboneOptionsSchema, createHead, type BackboneOptions, type HeadOptio
 import type { Snapshot } from '../snapshot/index.ts'
 import { parseTrainingState, type Networks } from '../train/index.ts'
 import { SnapshotError } from '../util/errors.ts'
+import type { Logger } from '../util/logger.ts'
 import type { PhaseContext } from './context.ts'
 
 export type HeadSpec =
@@ -63,10 +64,11 @@ export interface NetworkPair extends Networks {
 /** Fresh networks of `spec`, drawn from the run's seed. */
 export async function buildNetworks(
   spec: NetworkSpec,
-  context: Pick<PhaseContext, 'createBackbone' | 'device' | 'seed'>,
+  context: Pick<PhaseContext, 'createBackbone' | 'device' | 'seed' | 'logger'>,
 ): Promise<NetworkPair> {
-  const { device, seed } = context
+  const { device, seed, logger } = context
   const model = await context.createBackbone({ backbone: spec.backbone, imageSize: spec.imageSize, device, seed })
+  if (spec.backbone.pretrained !== false) warnOfNormalisation(spec.backbone.name, model.preprocessing, spec, logger)
   const head = await createHead({ ...headOptions(spec, model.numFeatures), device, seed: seed + 1 })
   return {
     backbone: model.native,
@@ -78,6 +80,22 @@ export async function buildNetworks(
       head.dispose()
     },
   }
+}
+
+/** Weights expect images as they were trained on; nothing is changed, but it is said. */
+export function warnOfNormalisation(
+  name: string,
+  expected: Pick<NetworkSpec, 'mean' | 'std'>,
+  given: Pick<NetworkSpec, 'mean' | 'std'>,
+  logger: Logger,
+): void {
+  const words = ({ mean, std }: Pick<NetworkSpec, 'mean' | 'std'>): string =>
+    `mean [${mean.join(', ')}] and std [${std.join(', ')}]`
+  if (words(expected) === words(given)) return
+  logger.warn(
+    `${name}: images are normalised with ${words(given)}; published weights of this network expect ${words(expected)}. ` +
+      'Set data.mean and data.std to what these weights were trained with.',
+  )
 }
 
 function headOptions(spec: NetworkSpec, inFeatures: number): HeadOptions {
@@ -100,7 +118,7 @@ export async function loadPart(
 export async function loadNetworks(
   snapshot: Snapshot,
   useEma: boolean,
-  context: Pick<PhaseContext, 'createBackbone' | 'device' | 'seed'>,
+  context: Pick<PhaseContext, 'createBackbone' | 'device' | 'seed' | 'logger'>,
 ): Promise<{ spec: NetworkSpec; pair: NetworkPair }> {
   const spec = specOf(snapshot)
   const pair = await buildNetworks({ ...spec, backbone: withoutPretrained(spec.backbone) }, context)

@@ -1,11 +1,14 @@
-/** The teacher of a distillation: the averaged arcface phase of the run, a snapshot folder, or a pair of weight files. */
-import { stat } from 'node:fs/promises'
-import { readSafetensors, torch, type Tensor } from '../binding/index.ts'
+/**
+ * The teacher of a distillation: the averaged arcface phase of the run, a snapshot folder, weights with their own classifier, or a pair
+ * of files for backbone and head.
+ */
+import { torch, type Tensor } from '../binding/index.ts'
+import { readWeights } from '../models/index.ts'
 import { readSnapshot } from '../snapshot/index.ts'
 import { forwardNetworks } from '../train/index.ts'
 import { SnapshotError } from '../util/errors.ts'
 import type { PhaseContext } from './context.ts'
-import { refusePickle, startingSnapshot } from './lineage.ts'
+import { namesWeights, startingSnapshot } from './lineage.ts'
 import {
   buildNetworks,
   freeze,
@@ -15,6 +18,7 @@ import {
   type NetworkSpec,
 } from './networks.ts'
 import type { DistillOptions } from './options/distill.ts'
+import { openPublishedNetworks } from './published.ts'
 
 export interface Teacher {
   /** @param images [N, 3, S, S] @returns logits [N, C] without gradient */
@@ -22,7 +26,7 @@ export interface Teacher {
   dispose(): void
 }
 
-/** @param student gives classes and preprocessing to a teacher of bare weight files, whose backbone must be the student's */
+/** @param student gives preprocessing and class names to a teacher of bare weights, and the network where teacher_backbone is null */
 export async function openTeacher(
   options: DistillOptions,
   student: NetworkSpec,
@@ -62,41 +66,46 @@ async function teacherNetworks(
       )
     return loadNetworks(snapshot, useEmaTeacher, context)
   }
-  refusePickle(teacherBackbonePath, 'distill.teacher_backbone_path')
-  if (teacherHeadPath !== null) refusePickle(teacherHeadPath, 'distill.teacher_head_path')
-  if (teacherHeadPath === null || (await stat(teacherBackbonePath).catch(() => null))?.isDirectory())
+  if (!(await namesWeights(teacherBackbonePath)))
     return loadNetworks(await readSnapshot(teacherBackbonePath), useEmaTeacher, context)
+  const backbone = { ...(options.teacherBackbone ?? student.backbone), pretrained: teacherBackbonePath }
+  if (teacherHeadPath === null) return openPublishedNetworks({ ...student, backbone }, context)
+  return withSeparateHead(teacherHeadPath, { ...student, backbone }, options, context)
+}
 
-  const { tensors, metadata } = await readSafetensors(teacherHeadPath)
-  const state = tensors
-  // A cosine head has directions only; a linear one has a bias too.
-  const kind = [...state.keys()].some((name) => name.endsWith('bias')) ? 'linear' : 'cosine'
-  const scale = logitScaleOf(metadata['trivium']) ?? (kind === 'cosine' ? options.scale : 1)
-  const classes = [...state.values()][0]?.shape[0] ?? 0
-  const classNames =
-    classes === student.classNames.length ? student.classNames : Array.from({ length: classes }, String)
-  const spec: NetworkSpec = {
-    ...student,
-    backbone: withoutPretrained(student.backbone),
-    classNames,
-    head: { kind },
-    logitScale: scale,
-  }
-  const pair = await buildNetworks(spec, context)
+/** A backbone file, and beside it the file of a cosine or linear head. */
+async function withSeparateHead(
+  path: string,
+  given: NetworkSpec,
+  options: DistillOptions,
+  context: PhaseContext,
+): Promise<{ spec: NetworkSpec; pair: NetworkPair }> {
+  const { tensors: state, metadata } = await readWeights(path)
+  let pair: NetworkPair | null = null
   try {
-    await torch.scope(async () => {
-      await pair.backbone.loadStateDict((await readSafetensors(teacherBackbonePath)).tensors)
-      await pair.head.loadStateDict(state)
-    })
+    // A cosine head has directions only; a linear one has a bias too.
+    const kind = [...state.keys()].some((name) => name.endsWith('bias')) ? 'linear' : 'cosine'
+    const classes = [...state.values()][0]?.shape[0] ?? 0
+    const classNames = classes === given.classNames.length ? given.classNames : Array.from({ length: classes }, String)
+    const logitScale = logitScaleOf(metadata['trivium']) ?? (kind === 'cosine' ? options.scale : 1)
+    pair = await buildNetworks({ ...given, classNames, head: { kind }, logitScale }, context)
+    await pair.head.loadStateDict(state)
+    freeze(pair.backbone)
+    freeze(pair.head)
+    const spec = {
+      ...given,
+      backbone: withoutPretrained(given.backbone),
+      classNames,
+      head: { kind },
+      logitScale,
+    } as const
+    return { spec, pair }
   } catch (error) {
-    pair.dispose()
+    pair?.dispose()
     throw error
   } finally {
     for (const tensor of state.values()) tensor.dispose()
   }
-  freeze(pair.backbone)
-  freeze(pair.head)
-  return { spec, pair }
 }
 
 /** Files out of our snapshots say what scale their cosines had. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { arcfaceLossShape, type ArcFaceLossOptions } from '../../losses/index.ts'
+import { backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
 import type { Unavailable } from '../../util/unavailable.ts'
 import {
   checkedTraining,
@@ -16,6 +17,7 @@ export interface DistillOptions extends TrainingOptions, MixingOptions, ArcFaceL
   readonly alpha: number
   readonly hardLoss: 'cross_entropy' | 'arcface'
   readonly teacherBackbonePath: string | null
+  readonly teacherBackbone: BackboneOptions | null
   readonly teacherHeadPath: string | null
   readonly useEmaTeacher: boolean
 }
@@ -33,13 +35,17 @@ const schema: z.ZodType<DistillOptions> = z
       .min(1)
       .nullable()
       .default(null)
-      .describe('snapshot folder or .safetensors; null: the arcface phase'),
+      .describe('snapshot folder, or weights (a file, hf:<repository>); null: the arcface phase'),
+    teacherBackbone: backboneOptionsSchema
+      .nullable()
+      .default(null)
+      .describe('network of the weights in teacher_backbone_path; null: the student’s'),
     teacherHeadPath: z
       .string()
       .min(1)
       .nullable()
       .default(null)
-      .describe('.safetensors; not needed with a snapshot folder'),
+      .describe('file of a head of ours; null: the classifier in teacher_backbone_path'),
     useEmaTeacher: z
       .boolean()
       .default(true)
@@ -51,6 +57,12 @@ const schema: z.ZodType<DistillOptions> = z
         code: 'custom',
         path: ['teacherHeadPath'],
         message: 'teacher_head_path needs teacher_backbone_path beside it',
+      })
+    if (options.teacherBackbone !== null && options.teacherBackbonePath === null)
+      issues.addIssue({
+        code: 'custom',
+        path: ['teacherBackbone'],
+        message: 'teacher_backbone needs teacher_backbone_path beside it',
       })
   })
 

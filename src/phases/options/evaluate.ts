@@ -23,7 +23,9 @@ export const evaluateOptionsSchema: z.ZodType<EvaluatePhaseOptions> = z.strictOb
     .min(1)
     .nullable()
     .default(null)
-    .describe('snapshot folder; null: the last training phase of the run'),
+    .describe(
+      'snapshot folder, or weights of the backbone with their classifier (a file, hf:<repository>); null: the last training phase of the run, else backbone.pretrained',
+    ),
   useEma: z.boolean().default(true).describe('the averaged weights where the snapshot has them'),
   batchSize: z.number().int().positive().default(256),
   split: z.enum(['test', 'validation', 'train']).default('test'),

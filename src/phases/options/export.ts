@@ -17,7 +17,9 @@ export const exportOptionsSchema: z.ZodType<ExportPhaseOptions> = z.strictObject
     .min(1)
     .nullable()
     .default(null)
-    .describe('snapshot folder; null: the last training phase of the run'),
+    .describe(
+      'snapshot folder, or weights of the backbone with their classifier (a file, hf:<repository>); null: the last training phase of the run, else backbone.pretrained',
+    ),
   useEma: z.boolean().default(true),
   formats: z
     .array(z.enum(['onnx', 'torchscript']))

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadSplit, openDataset, saveSplit } from '../../data/index.ts'
 import { trainingPhaseNames } from '../context.ts'
+import { withDownloads } from '../download-progress.ts'
 import type { Stage, StageContext } from '../orchestrator.ts'
 import type { PipelineConfig } from '../pipeline-config.ts'
 
@@ -17,23 +18,16 @@ export class DataLoaderStage implements Stage {
     const earlier = [own, ...(parentRun === null ? [] : [join(parentRun.snapshots, splitFile)])].find((path) =>
       existsSync(path),
     )
-    let shown: string | null = null
-    try {
-      context.data = await openDataset(config.data, {
+    context.data = await withDownloads(progress, async (report) =>
+      openDataset(config.data, {
         seed: config.seed,
         imageSize: largestImageSize(config),
         logger,
         signal,
         split: earlier === undefined ? undefined : await loadSplit(earlier),
-        progress({ received, total, label }) {
-          if (shown !== label) progress.start(label, total)
-          shown = label
-          progress.update(received)
-        },
-      })
-    } finally {
-      if (shown !== null) progress.stop()
-    }
+        progress: report,
+      }),
+    )
     if (earlier !== own) await saveSplit(own, context.data.indices)
     const { train, validation, test } = context.data
     logger.info(

@@ -1,6 +1,7 @@
 /** Provides the networks of the registry, and tries the configured ones once, so that a wrong option fails before training. */
 import { createBackbone, type BackboneOptions } from '../../models/index.ts'
 import { trainingPhaseNames, type PhaseName } from '../context.ts'
+import { withDownloads } from '../download-progress.ts'
 import type { Stage, StageContext } from '../orchestrator.ts'
 
 export class ModelLoaderStage implements Stage {
@@ -13,8 +14,9 @@ export class ModelLoaderStage implements Stage {
   }
 
   async run(context: StageContext): Promise<void> {
-    const { config, logger, data } = context
-    context.createBackbone = (request) => createBackbone({ logger, ...request })
+    const { config, logger, data, signal } = context
+    context.createBackbone = (request) =>
+      withDownloads(context.progress, (progress) => createBackbone({ logger, signal, progress, ...request }))
     const tried = new Set<string>()
     for (const name of this.#phases ?? trainingPhaseNames) {
       if (!trainingPhaseNames.includes(name)) continue

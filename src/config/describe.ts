@@ -84,7 +84,7 @@ export function typeText(schema: z.ZodType): string {
     case 'number':
       return numberText(schema)
     case 'enum':
-      return Object.values(definition.entries ?? {}).join(' | ')
+      return choiceText(Object.values(definition.entries ?? {}))
     case 'literal':
       return (definition.values ?? []).map(String).join(' | ')
     case 'array':
@@ -96,6 +96,11 @@ export function typeText(schema: z.ZodType): string {
     default:
       return definition.type
   }
+}
+
+/** Hundreds of names are a list of their own (`run-pipeline models`), not a cell of a table. */
+function choiceText(choices: readonly unknown[]): string {
+  return choices.length > 12 ? `one of ${choices.length} names` : choices.join(' | ')
 }
 
 function inner(definition: Definition): string {

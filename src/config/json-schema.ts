@@ -1,6 +1,7 @@
 /** The configuration as a JSON Schema, for completion and checks in editors. */
 
 import { z } from 'zod'
+import { backboneNames } from '../models/index.ts'
 import { keysAt } from './describe.ts'
 import { flatKeys } from './flat-keys.ts'
 import { snakeCase } from './names.ts'
@@ -20,7 +21,21 @@ export function configJsonSchema(): Json {
     const base = key === 'dataAugmentation' ? { type: 'boolean' } : { ...sectionProperties?.[name] }
     properties[snakeCase(key)] = { ...base, description: `short for ${target.map(snakeCase).join('.')}` }
   }
-  return { ...schema, title: 'Trivium configuration', type: 'object' }
+  const definitions: Record<string, Json> = {}
+  const whole = hoistNames({ ...schema, title: 'Trivium configuration', type: 'object' }, definitions) as Json
+  return { ...whole, definitions }
+}
+
+/** The names of backbones stand in every phase; they are listed once. */
+function hoistNames(value: unknown, definitions: Record<string, Json>): unknown {
+  if (Array.isArray(value)) return value.map((item) => hoistNames(item, definitions))
+  if (value === null || typeof value !== 'object') return value
+  const { enum: names, type, ...rest } = value as Json
+  if (Array.isArray(names) && names.length === backboneNames.length && names[0] === backboneNames[0]) {
+    definitions['backboneName'] = { type, enum: names }
+    return { allOf: [{ $ref: '#/definitions/backboneName' }], ...rest }
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, hoistNames(item, definitions)]))
 }
 
 /** Top-level keys, snake_case. */

@@ -32,7 +32,10 @@ export function configReference(): string {
     const own = keys.filter(({ path }) => path[0] === section && path.length > 1 && !sharedElsewhere(path))
     const nested = ['backbone', 'teacherBackbone'].filter((key) => keysAt(configSchema, [section]).includes(key))
     const places = nested.map((key) => `\`${section}.${snakeCase(key)}.*\``).join(' and ')
-    const shared = nested.length > 0 ? `\n\n${places} take the keys of [backbone](#backbone).` : ''
+    const shared =
+      nested.length > 0
+        ? `\n\n${places} ${nested.length > 1 ? 'take' : 'takes'} the keys of [backbone](#backbone).`
+        : ''
     parts.push(`## ${snakeCase(section)}\n\n${SECTION_NOTES[section] ?? ''}\n\n${keyTable(own, 1, missing)}${shared}`)
   }
   parts.push(`## Flat keys\n\n${flatTable()}`, `## Keys that are read but not available yet\n\n${missingTable()}`)

@@ -1,4 +1,5 @@
 /** Starting from weights that exist: where they come from, and how a file meets a network with another classifier. */
+import { torch } from '../binding/index.ts'
 import type { Tensor } from '../binding/index.ts'
 import type { DownloadContext } from '../util/download.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
@@ -82,9 +83,9 @@ export async function loadPretrained(
   path: string,
   onClassifier?: (classifier: ReadonlyMap<'weight' | 'bias', Tensor>) => Promise<void>,
 ): Promise<PretrainedReport> {
-  const { tensors: given, found } = await readWeights(path)
-  const warnings: string[] = []
-  try {
+  return torch.scope(async () => {
+    const { tensors: given, found } = await readWeights(path)
+    const warnings: string[] = []
     const own = model.stateDict()
     const state = new Map(given)
     const ownClassifier = classifierOf(own)
@@ -115,9 +116,7 @@ export async function loadPretrained(
       await onClassifier(new Map(parts))
     }
     return { notes: found === '' ? [] : [`${path}: weights ${found}`], warnings }
-  } finally {
-    for (const tensor of given.values()) tensor.dispose()
-  }
+  })
 }
 
 /** Puts a report into the log. */

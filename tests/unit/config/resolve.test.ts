@@ -296,11 +296,8 @@ describe('published configurations', () => {
     })
   })
 
-  it('says that published weights are not available yet, with key and line', () => {
-    assert.match(
-      complaint({ config: fixture('flat.yaml') }),
-      /flat\.yaml:11: backbone\.pretrained is not available yet/,
-    )
+  it('asks for the published weights of its network', () => {
+    assert.equal(resolveConfig({ config: fixture('flat.yaml') }).config.backbone.pretrained, true)
   })
 
   it('loads the file with sections and names all its unavailable keys at once', () => {

@@ -27,11 +27,12 @@ describe('backboneOptionsSchema', () => {
     assert.deepEqual(waiting({ loraRank: 0, useIa3: false, vitModel: null, tokenMergingRatio: 0 }), [])
   })
 
-  it('tells published weights from files', () => {
-    assert.deepEqual(waiting({ pretrained: true }), ['pretrained'])
-    assert.deepEqual(waiting({ pretrained: 'hf-hub:timm/resnet18.a1_in1k' }), ['pretrained'])
-    assert.deepEqual(waiting({ pretrained: 'snapshots/a/backbone.safetensors' }), [])
-    assert.deepEqual(waiting({ pretrained: false }), [])
+  it('takes pretrained as true, false, a repository or a file', () => {
+    for (const pretrained of [true, false, 'hf:timm/resnet18.a1_in1k@main', 'weights/resnet20.th']) {
+      assert.equal(backboneOptionsSchema.parse({ pretrained }).pretrained, pretrained)
+      assert.deepEqual(waiting({ pretrained }), [])
+    }
+    assert.equal(backboneOptionsSchema.safeParse({ pretrained: '' }).success, false)
   })
 
   it('refuses unknown names, unknown keys and values out of range', () => {

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { torch } from '../../../src/binding/index.ts'
-import { createModel, loadWeights, saveSafetensors } from '../../../src/models/index.ts'
+import {
+  createModel,
+  createPublishedClassifier,
+  listModels,
+  loadWeights,
+  saveSafetensors,
+} from '../../../src/models/index.ts'
 import { SnapshotError } from '../../../src/util/errors.ts'
 import { silentLogger } from '../../../src/util/logger.ts'
 import type { Logger } from '../../../src/util/logger.ts'
@@ -61,8 +67,7 @@ describe('saveSafetensors and loadWeights', () => {
     })
   })
 
-  it('refuse pickled checkpoints, missing and damaged files by name', async () => {
-    await assert.rejects(loadWeights('some/model.pth'), /some\/model\.pth: pickled checkpoints are not read/)
+  it('refuse missing and damaged files by name', async () => {
     await assert.rejects(loadWeights(join(folder, 'absent.safetensors')), SnapshotError)
     const damaged = join(folder, 'damaged.safetensors')
     await writeFile(damaged, 'these are no weights at all')
@@ -127,5 +132,80 @@ describe('createModel with a pretrained file', () => {
       assert.match(error.message, /stages\.0\.conv\.weight/)
       return true
     })
+  })
+
+  it('starts batch counters that old checkpoints lack at 0, and says so', async () => {
+    using original = await createModel('resnet_test', { numClasses: 2, seed: 3 })
+    const path = join(folder, 'before-0.4.1.safetensors')
+    await torch.scope(() => {
+      const old = [...original.stateDict()].filter(([name]) => !name.endsWith('num_batches_tracked'))
+      return saveSafetensors(path, new Map(old))
+    })
+    const { logger, heard } = listening()
+    using model = await createModel('resnet_test', { numClasses: 2, pretrained: path, logger })
+    torch.scope(() => assert.deepEqual(model.stateDict().get('bn1.num_batches_tracked')?.toArray(), [0]))
+    assert.match(heard.join(), /its \d+ batch normalisations have no num_batches_tracked; they start at 0/)
+    const partly = join(folder, 'no-statistics.safetensors')
+    await torch.scope(() => {
+      const without = [...original.stateDict()].filter(([name]) => !/^bn1\.(num|running)/.test(name))
+      return saveSafetensors(partly, new Map(without))
+    })
+    await assert.rejects(
+      createModel('resnet_test', { numClasses: 2, pretrained: partly }),
+      /Missing: bn1\.running_mean, bn1\.running_var, bn1\.num_batches_tracked/,
+    )
+  })
+})
+
+describe('createPublishedClassifier', () => {
+  const request = { imageSize: 32, device: 'cpu', seed: 1 }
+
+  for (const { name, family } of listModels('_test')) {
+    it(`${family} › gives the logits of the whole network: its classifier is found and left out of the backbone`, async () => {
+      const path = join(folder, `${name}.safetensors`)
+      using whole = await createModel(name, { numClasses: 7, imageSize: 32, seed: 2 })
+      await torch.scope(() => saveSafetensors(path, whole.stateDict()))
+      const { model, head } = await createPublishedClassifier({ ...request, backbone: { name, pretrained: path } })
+      try {
+        whole.eval()
+        model.eval()
+        await torch.scope(() =>
+          torch.noGrad(async () => {
+            const images = torch.tensor(
+              Float32Array.from({ length: 2 * 3072 }, (_, i) => Math.sin(i)),
+              { shape: [2, 3, 32, 32] },
+            )
+            const pooled = await model.forward(images)
+            assert.deepEqual(pooled.shape, [2, model.numFeatures])
+            const [ours, theirs] = [await head.forward(pooled), await whole.forward(images)]
+            const largest = torch.ops.max(torch.ops.abs(torch.ops.sub(ours, theirs))).item()
+            assert.ok(largest < 1e-5, `${largest}`)
+          }),
+        )
+      } finally {
+        model.dispose()
+        head.dispose()
+      }
+    })
+  }
+
+  it('refuses weights without a classifier', async () => {
+    const path = await saved('features.safetensors', 0)
+    const backbone = { name: 'small_cnn', width: 4, pretrained: path }
+    await assert.rejects(createPublishedClassifier({ ...request, imageSize: 8, backbone }), (error: unknown) => {
+      assert.ok(error instanceof SnapshotError)
+      assert.match(error.message, /expected a classifier, but the file has none/)
+      return true
+    })
+  })
+
+  it('leaves no tensor behind', async () => {
+    const path = await saved('counted.safetensors', 3)
+    const before = torch.liveTensors()
+    const backbone = { name: 'small_cnn', width: 4, pretrained: path }
+    const { model, head } = await createPublishedClassifier({ ...request, imageSize: 8, backbone })
+    model.dispose()
+    head.dispose()
+    assert.equal(torch.liveTensors(), before)
   })
 })

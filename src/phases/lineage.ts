@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findSnapshot, readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
-import { predecessors, type PhaseContext, type PhaseName, type RunPaths } from './context.ts'
+import { predecessors, trainingPhaseNames, type PhaseContext, type PhaseName, type RunPaths } from './context.ts'
 
 /** Whether a path names bare weights (a file, or hf:<repository>) rather than a snapshot; a snapshot's pointer is a tiny file or a link. */
 export async function namesWeights(path: string): Promise<boolean> {
@@ -16,13 +16,17 @@ export async function namesWeights(path: string): Promise<boolean> {
 /**
  * Finds out before hours of training that nothing of it gives the classifier that evaluate and export need.
  *
+ * @param published whether backbone.pretrained names weights, which may have one
  * @throws {ConfigError} when none of the phases trains one, the run has none, and none is named
  */
 export async function expectClassifier(
   phases: readonly PhaseName[],
   named: Readonly<Record<'evaluate' | 'export', string | null>>,
   runs: Pick<PhaseContext, 'run' | 'parentRun'>,
+  published: boolean,
 ): Promise<void> {
+  // A published classifier is taken where nothing is trained; behind a training it would not be what was trained.
+  if (published && !phases.some((phase) => trainingPhaseNames.includes(phase))) return
   for (const phase of ['evaluate', 'export'] as const) {
     if (!phases.includes(phase) || named[phase] !== null) continue
     if (predecessors[phase].some((predecessor) => phases.includes(predecessor))) continue
@@ -31,7 +35,7 @@ export async function expectClassifier(
         if ((await findSnapshot(join((run as RunPaths).snapshots, predecessor))) !== null) return
     throw new ConfigError(
       `${phase} needs a trained classifier, and none of ${phases.join(', ')} trains one. ` +
-        `Add ${predecessors[phase].join(', ')} to the phases, or give ${phase}.model.`,
+        `Add ${predecessors[phase].join(', ')} to the phases, or give ${phase}.model, or backbone.pretrained with a classifier.`,
     )
   }
 }

@@ -54,6 +54,7 @@ export async function runPipeline(config: PipelineConfig, options: RunPipelineOp
   const runs =
     options.run ??
     chooseRun(config.run.directory, config.run.name, { phases, resume: options.resume ?? false, claim: false })
-  await expectClassifier(phases, { evaluate: config.evaluate.model, export: config.export.model }, runs)
+  const named = { evaluate: config.evaluate.model, export: config.export.model }
+  await expectClassifier(phases, named, runs, config.backbone.pretrained !== false)
   return pipelineFor(phases, config).run(own, options)
 }

@@ -29,7 +29,7 @@ export async function openTrainedModel(
     return openPublished(phase, { ...backbone, pretrained: options.model }, context)
   const snapshot = await startingSnapshot(phase, { path: options.model, option: `${phase}.model` }, context)
   if (snapshot === null && backbone.pretrained !== false) {
-    context.logger.info(`${phase}: nothing was trained in this run; taking the published classifier of the backbone`)
+    context.logger.info(`${phase}: this run has no trained classifier; taking the published one of the backbone`)
     return openPublished(phase, backbone, context)
   }
   if (snapshot === null)

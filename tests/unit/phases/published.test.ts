@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { torch } from '../../../src/binding/index.ts'
+import { createModel, saveSafetensors } from '../../../src/models/index.ts'
+import { runPipeline, pipelineConfigSchema, type PipelineResult } from '../../../src/phases/index.ts'
+import type { PhaseName } from '../../../src/phases/context.ts'
+import { SnapshotError } from '../../../src/util/errors.ts'
+import { silentLogger } from '../../../src/util/logger.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'trivium-published-'))
+after(() => rmSync(root, { recursive: true, force: true }))
+
+const file = join(root, 'small.safetensors')
+const features = join(root, 'features.safetensors')
+const four = join(root, 'four.safetensors')
+let heard: string[] = []
+const logger = {
+  ...silentLogger,
+  info: (message: string) => void heard.push(message),
+  warn: (message: string) => void heard.push(`warning: ${message}`),
+  child: () => logger,
+}
+
+before(async () => {
+  for (const [path, numClasses] of [
+    [file, 10],
+    [features, 0],
+    [four, 4],
+  ] as const) {
+    using model = await createModel('small_cnn', { numClasses, width: 4, imageSize: 8, seed: 3 })
+    await torch.scope(() => saveSafetensors(path, model.stateDict()))
+  }
+})
+
+async function run(name: string, phases: readonly PhaseName[], given: object): Promise<PipelineResult> {
+  heard = []
+  const config = pipelineConfigSchema.parse({
+    run: { name, directory: root },
+    device: 'cpu',
+    threads: 1,
+    data: { dataset: 'digits', imageSize: 8 },
+    ...given,
+  })
+  return runPipeline(config, { phases, logger })
+}
+const backbone = { name: 'small_cnn', width: 4 }
+const top1 = (result: PipelineResult): number =>
+  result.phases.find(({ phase }) => phase === 'evaluate')?.metrics['top1'] ?? -1
+
+describe('a published classifier', () => {
+  it('is evaluated as it is, when nothing was trained in the run', async () => {
+    const result = await run('as-it-is', ['evaluate'], { backbone: { ...backbone, pretrained: file } })
+    assert.ok(top1(result) >= 0)
+    assert.equal(result.phases[0]?.snapshot, file)
+    assert.match(heard.join('\n'), /this run has no trained classifier; taking the published one/)
+    const named = await run('by-model', ['evaluate'], { backbone, evaluate: { model: file } })
+    assert.equal(top1(named), top1(result))
+  })
+
+  it('sees images normalised as data.mean and data.std say; a difference to the network’s own is said', async () => {
+    const given = { backbone: { ...backbone, pretrained: file } }
+    const usual = await run('usual', ['evaluate'], given)
+    assert.match(
+      heard.join('\n'),
+      /warning: small_cnn: images are normalised with mean .* published weights of this network expect/,
+    )
+    const own = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
+    const other = await run('other', ['evaluate'], { ...given, data: { dataset: 'digits', imageSize: 8, ...own } })
+    assert.ok(!heard.some((line) => line.includes('normalised')))
+    const nll = (result: PipelineResult): number => result.phases[0]?.metrics['nll'] ?? -1
+    assert.notEqual(nll(usual), nll(other))
+  })
+
+  it('goes into an export, too', async () => {
+    const result = await run('exported', ['export'], {
+      backbone: { ...backbone, pretrained: file },
+      export: { formats: ['torchscript'], probes: 4 },
+    })
+    assert.equal(result.phases[0]?.files.length, 1)
+  })
+
+  it('of other classes is refused; a file without one, and a run without either, say what to do', async () => {
+    const evaluate = (name: string, pretrained: string | false): Promise<unknown> =>
+      run(name, ['evaluate'], { backbone: { ...backbone, pretrained } })
+    const snapshotError =
+      (pattern: RegExp) =>
+      (error: unknown): boolean => {
+        assert.ok(error instanceof SnapshotError, String(error))
+        assert.match(error.message, pattern)
+        return true
+      }
+    await assert.rejects(evaluate('four', four), snapshotError(/the data set's 10 classes, but that of .* has 4/))
+    await assert.rejects(evaluate('none', features), snapshotError(/expected a classifier, but the file has none/))
+    await assert.rejects(evaluate('nothing', false), /or backbone\.pretrained with a classifier/)
+  })
+})
+
+describe('training from published weights', () => {
+  const short = { epochs: 1, batchSize: 256, useValidation: false }
+
+  it('starts from the file and trains a head of its own', async () => {
+    await run('from-file', ['train'], { backbone: { ...backbone, pretrained: four }, train: short })
+    assert.match(heard.join('\n'), /four\.safetensors: its classifier \(fc\.weight, fc\.bias\) is not used/)
+  })
+
+  it('a teacher may be weights with their classifier, of another network than the student’s', async () => {
+    const distill = {
+      ...short,
+      teacherBackbonePath: file,
+      teacherBackbone: { ...backbone },
+    }
+    const student = { name: 'small_cnn', width: 2 }
+    await run('distilled', ['distill'], { backbone: student, distill })
+    await assert.rejects(
+      run('distilled-wrong', ['distill'], { backbone: student, distill: { ...short, teacherBackbonePath: file } }),
+      (error) => {
+        assert.ok(error instanceof SnapshotError)
+        assert.match(error.message, /small\.safetensors: the weights do not fit this network/)
+        return true
+      },
+    )
+    await assert.rejects(
+      run('distilled-four', ['distill'], { backbone: student, distill: { ...distill, teacherBackbonePath: four } }),
+      /a teacher of 10 classes, got one of 4/,
+    )
+  })
+
+  it('a teacher’s backbone and head may be two files', async () => {
+    const head = join(root, 'head.safetensors')
+    await torch.scope(() => saveSafetensors(head, new Map([['weight', torch.ones([10, 16])]])))
+    const distill = { ...short, teacherBackbonePath: features, teacherHeadPath: head }
+    const result = await run('two-files', ['distill'], { backbone, distill })
+    assert.equal(result.outcome, 'finished')
+  })
+
+  it('init_from names snapshots; weights belong to backbone.pretrained', async () => {
+    await assert.rejects(run('init', ['train'], { backbone, train: { ...short, initFrom: file } }), (error) => {
+      assert.ok(error instanceof SnapshotError)
+      assert.match(error.message, /train\.init_from: expected a snapshot folder.*Give them as backbone\.pretrained/)
+      return true
+    })
+  })
+
+  it('a teacher network without its weights is a mistake', () => {
+    const parsed = pipelineConfigSchema.safeParse({ distill: { teacherBackbone: backbone } })
+    assert.match(parsed.error?.message ?? '', /teacher_backbone needs teacher_backbone_path/)
+  })
+})

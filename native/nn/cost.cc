@@ -71,7 +71,13 @@ void product(torch::jit::Stack& stack, size_t arguments, const torch::Tensor& le
 void convolution(torch::jit::Stack& stack, size_t arguments) {
   const auto at = [&](size_t index) -> const c10::IValue& { return torch::jit::peek(stack, index, arguments); };
   const auto &input = at(0).toTensor(), &weight = at(1).toTensor();
-  const auto shape = at::native::conv_output_size(input.sizes(), weight.sizes(), at(4).toIntVector(), at(3).toIntVector(), at(5).toIntVector());
+  // One number stands for all axes.
+  const auto for_axes = [&](size_t index) {
+    auto list = at(index).toIntVector();
+    if (list.size() == 1) list.resize(static_cast<size_t>(input.dim() - 2), list[0]);
+    return list;
+  };
+  const auto shape = at::native::conv_output_size(input.sizes(), weight.sizes(), for_axes(4), for_axes(3), for_axes(5));
   int64_t values = 1;
   for (const int64_t size : shape) values *= size;
   // Each value is a sum over one filter [in / groups, kh, kw].

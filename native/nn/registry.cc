@@ -6,8 +6,10 @@
 #include "core/suggest.h"
 #include "nn/backbones/cifar_cnn.h"
 #include "nn/backbones/cifar_resnet.h"
+#include "nn/backbones/convnext.h"
 #include "nn/backbones/resnet.h"
 #include "nn/backbones/small_cnn.h"
+#include "nn/backbones/swin_v2.h"
 #include "nn/backbones/vit.h"
 #include "nn/blocks/init.h"
 #include "nn/heads/heads.h"
@@ -20,7 +22,8 @@ using HeadFactory = std::shared_ptr<Module> (*)(const Options&);
 /// One line a family.
 const std::vector<const BackboneFamily*>& families() {
   static const std::vector<const BackboneFamily*> list{
-      &cifar_cnn_family(), &cifar_resnet_family(), &resnet_family(), &small_cnn_family(), &vit_family(),
+      &cifar_cnn_family(), &cifar_resnet_family(), &convnext_family(), &resnet_family(),
+      &small_cnn_family(), &swin_v2_family(),      &vit_family(),
   };
   return list;
 }

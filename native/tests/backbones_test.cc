@@ -44,14 +44,16 @@ static void is_listed_as_in_timm(const Json& row) {
 
 // The registry's smallest of each family: trains, in bfloat16 too; runs at a batch of one; without a classifier gives pooled features.
 static void every_backbone_trains() {
-  for (const std::string name : {"resnet_test", "cifar_resnet_test", "small_cnn", "cifar_cnn_test", "vit_test"}) {
+  for (const auto& entry : backbones()) {
+    const auto& name = entry.name;
+    if (!name.ends_with("_test") && name != "small_cnn") continue;
     auto backbone = create_backbone(name, Options(name, {{"num_classes", 3.0}, {"image_size", 32.0}, {"seed", 5.0}}));
     backbone->train();
     const auto images = torch::randn({4, 3, 32, 32});
     backbone->forward(images).square().mean().backward();
-    for (const auto& entry : backbone->named_parameters()) {
-      trivium::testing::report(entry.value().grad().defined() && entry.value().grad().isfinite().all().item<bool>(), __FILE__, __LINE__,
-                               name + ": no finite gradient for " + entry.key());
+    for (const auto& parameter : backbone->named_parameters()) {
+      trivium::testing::report(parameter.value().grad().defined() && parameter.value().grad().isfinite().all().item<bool>(), __FILE__,
+                               __LINE__, name + ": no finite gradient for " + parameter.key());
     }
     at::autocast::set_autocast_enabled(at::kCPU, true);
     at::autocast::set_autocast_dtype(at::kCPU, torch::kBFloat16);
@@ -79,6 +81,25 @@ static void initialisation_is_timms() {
   CHECK_TRUE(tokens["blocks.3.mlp.fc1.weight"].abs().max().item<double>() < 0.15);
   CHECK_TRUE(tokens["blocks.3.attn.qkv.bias"].abs().max().item<double>() == 0);
   CHECK_TRUE(tokens["cls_token"].abs().max().item<double>() < 1e-5);
+
+  const auto spread = [](const torch::Tensor& weight) { return weight.std().item<double>(); };
+  const auto first = create_backbone("convnext_atto", Options("convnext_atto", {{"seed", 1.0}}))->named_parameters();
+  CHECK_TRUE(std::abs(spread(first["stages.3.blocks.0.mlp.fc1.weight"]) - 0.02) < 2e-4);
+  CHECK_TRUE(std::abs(spread(first["stages.3.blocks.0.conv_dw.weight"]) - 0.02) < 5e-4);
+  CHECK_TRUE(first["stages.3.blocks.0.conv_dw.bias"].abs().max().item<double>() == 0);
+  CHECK_NEAR(first["stages.0.blocks.0.gamma"], torch::full({40}, 1e-6), 1e-12);
+  const auto second = create_backbone("convnextv2_atto", Options("convnextv2_atto", {{"seed", 1.0}}))->named_parameters();
+  CHECK_TRUE(!second.contains("stages.0.blocks.0.gamma"));
+  CHECK_TRUE(second["stages.0.blocks.0.mlp.grn.weight"].abs().max().item<double>() == 0);
+  CHECK_TRUE(second["stages.0.blocks.0.mlp.grn.bias"].abs().max().item<double>() == 0);
+  const auto swin = create_backbone("swinv2_test", Options("swinv2_test", {{"seed", 1.0}}))->named_parameters();
+  CHECK_NEAR(swin["layers.1.blocks.0.attn.logit_scale"], torch::full({2, 1, 1}, std::log(10.0)), 1e-6);
+  CHECK_TRUE(swin["layers.1.blocks.0.norm1.weight"].abs().max().item<double>() == 0);
+  CHECK_TRUE(swin["layers.1.downsample.norm.weight"].min().item<double>() == 1);
+  CHECK_TRUE(std::abs(spread(swin["layers.3.blocks.0.mlp.fc1.weight"]) - 0.02) < 1e-3);
+  CHECK_TRUE(std::abs(spread(swin["layers.1.blocks.0.attn.cpb_mlp.0.weight"]) - 0.02) < 2e-3);
+  const auto plain = create_backbone("resnet20", Options("resnet20", {{"seed", 1.0}}))->named_parameters();
+  CHECK_TRUE(std::abs(spread(plain["layer3.1.conv1.weight"]) / std::sqrt(2.0 / (64 * 9)) - 1) < 0.02);
 }
 
 static void seeds_repeat_and_leave_the_stream_alone() {
@@ -109,7 +130,50 @@ static void conv_nets_are_channels_last() {
   for (size_t i = 0; i < before.size(); ++i) CHECK_TRUE(before[i].first == after[i].first && before[i].second.equal(after[i].second));
 }
 
+// ln 100 is the most that attention is sharpened by (2111.09883, §3.2).
+static void swin_attention_is_bounded() {
+  torch::NoGradGuard no_grad;
+  auto swin = create_backbone("swinv2_test", Options("swinv2_test", {{"image_size", 32.0}, {"num_classes", 0.0}}));
+  trivium::testing::fill(*swin);
+  swin->eval();
+  const auto images = torch::randn({1, 3, 32, 32});
+  const auto at_scale = [&](double value) {
+    for (auto& parameter : swin->named_parameters()) {
+      if (parameter.key().ends_with("logit_scale")) parameter.value().fill_(value);
+    }
+    return swin->forward(images);
+  };
+  CHECK_TRUE(at_scale(50.0).equal(at_scale(5.0)));
+  CHECK_TRUE(!at_scale(4.6).equal(at_scale(4.0)));
+}
+
+// Layers and stages name every tensor but the classifier's exactly once: what freezing and layer-wise decay rely on.
+static void parts_cover_every_backbone() {
+  for (const auto& entry : backbones()) {
+    if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
+    std::map<std::string, OptionValue> options{{"num_classes", 0.0}};
+    if (entry.family != "vit") options["use_cbam"] = true;
+    const auto whole = create_backbone(entry.name, Options(entry.name, options));
+    for (const auto& parts : {whole->layers(), whole->stages()}) {
+      for (const auto& parameter : whole->named_parameters()) {
+        int named = 0;
+        for (const auto& part : parts) {
+          for (const auto& prefix : part) named += parameter.key() == prefix || parameter.key().rfind(prefix + ".", 0) == 0 ? 1 : 0;
+        }
+        trivium::testing::report(named == 1, __FILE__, __LINE__,
+                                 entry.name + ": " + parameter.key() + " is in " + std::to_string(named) + " parts");
+      }
+    }
+  }
+}
+
 static void wrong_options_are_refused() {
+  CHECK_ERROR(Config, "image_size of at least 32 but got 31",
+              create_backbone("convnext_test", Options("convnext_test", {{"image_size", 31.0}})));
+  CHECK_ERROR(Config, "image_size of at least 4 but got 3", create_backbone("swinv2_test", Options("swinv2_test", {{"image_size", 3.0}})));
+  CHECK_ERROR(Config, "drop_path_rate of at least 0", create_backbone("resnet20", Options("resnet20", {{"drop_path_rate", 1.0}})));
+  auto swin = create_backbone("swinv2_test", Options("swinv2_test", {}));
+  CHECK_ERROR(Shape, "expected images of 64x64 pixels", swin->forward(torch::zeros({1, 3, 32, 32})));
   CHECK_ERROR(Config, "Did you mean resnet18", create_backbone("resnet8", Options("x", {})));
   CHECK_ERROR(Config, "Known: cifar_cnn,", create_backbone("qqqqqqqqqqqqqq", Options("x", {})));
   CHECK_ERROR(Config, "unknown option cifar_stem", create_backbone("small_cnn", Options("small_cnn", {{"cifar_stem", true}})));
@@ -117,7 +181,8 @@ static void wrong_options_are_refused() {
   CHECK_ERROR(Config, "image_size between 1", create_backbone("resnet18", Options("resnet18", {{"image_size", 0.0}})));
   CHECK_ERROR(Config, "image_size of at least 8", create_backbone("cifar_cnn", Options("cifar_cnn", {{"image_size", 7.0}})));
   CHECK_ERROR(Config, "image_size of at least 4", create_backbone("small_cnn", Options("small_cnn", {{"image_size", 3.0}})));
-  CHECK_ERROR(Config, "that patch_size 16 divides but got 40", create_backbone("vit_tiny_patch16_224", Options("vit", {{"image_size", 40.0}})));
+  CHECK_ERROR(Config, "that patch_size 16 divides but got 40",
+              create_backbone("vit_tiny_patch16_224", Options("vit", {{"image_size", 40.0}})));
   CHECK_ERROR(Config, "seed of at least 0", create_backbone("small_cnn", Options("small_cnn", {{"seed", -1.0}})));
   auto vit = create_backbone("vit_test", Options("vit_test", {}));
   CHECK_ERROR(Shape, "expected images that give 16 patches", vit->forward(torch::zeros({1, 3, 16, 16})));
@@ -137,11 +202,15 @@ int main() {
     is_listed_as_in_timm(row);
     seen.insert(row["name"].text);
   }
-  for (const auto& entry : backbones()) trivium::testing::report(seen.contains(entry.name), __FILE__, __LINE__, entry.name + " has no golden values");
+  for (const auto& entry : backbones()) {
+    trivium::testing::report(seen.contains(entry.name), __FILE__, __LINE__, entry.name + " has no golden values");
+  }
   every_backbone_trains();
   initialisation_is_timms();
   seeds_repeat_and_leave_the_stream_alone();
   conv_nets_are_channels_last();
+  swin_attention_is_bounded();
+  parts_cover_every_backbone();
   wrong_options_are_refused();
   return trivium::testing::finish("backbones");
 }

@@ -9,6 +9,8 @@ from models import CLASSES, backbone_case  # first: it makes timm importable
 import timm
 import torch
 import torch.nn.functional as F
+from timm.models.convnext import ConvNeXt
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import nn
 
 
@@ -53,6 +55,15 @@ class CifarResNet(nn.Module):
         return self.forward_head(self.forward_features(x))
 
 
+def convnext(**options):
+    return lambda: ConvNeXt(num_classes=CLASSES, **options)
+
+
+def swin(size):
+    sizes = dict(embed_dim=8, depths=(1, 2, 1, 1), num_heads=(1, 2, 4, 8), window_size=4)
+    return lambda: SwinTransformerV2(img_size=size, num_classes=CLASSES, **sizes)
+
+
 def made(name, **options):
     return lambda: timm.create_model(name, num_classes=CLASSES, **options)
 
@@ -65,6 +76,16 @@ CASES = [
     ("resnet56", {}, 32, lambda: CifarResNet(9)),
     ("resnet110", {}, 32, lambda: CifarResNet(18)),
     ("cifar_resnet_test", {}, 24, lambda: CifarResNet(1, 4)),
+    ("convnext_test", {}, 64, convnext(depths=(1, 1, 1, 1), dims=(8, 16, 32, 64))),
+    ("convnextv2_test", {}, 64, convnext(depths=(1, 1, 1, 1), dims=(8, 16, 32, 64), use_grn=True, ls_init_value=None, conv_mlp=True)),
+    ("convnextv2_atto", {}, 64, made("convnextv2_atto")),
+    ("convnext_atto_ols", {}, 45, made("convnext_atto_ols")),
+    ("convnext_atto_rms", {}, 32, made("convnext_atto_rms")),
+    ("convnext_zepto_rms_ols", {}, 64, made("convnext_zepto_rms_ols")),
+    ("test_convnext2", {}, 64, made("test_convnext2")),
+    ("test_convnext3", {}, 64, made("test_convnext3")),
+    ("swinv2_test", {}, 64, swin(64)),
+    ("swinv2_test", {}, 52, swin(52)),  # maps of 13, 7, 4 and 2: filled up, merged with an odd side, one window
 ]
 
 if __name__ == "__main__":

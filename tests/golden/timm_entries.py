@@ -1,6 +1,6 @@
 """What timm says of every network that both know: tensors, size, preprocessing, published weights and their licence.
 
-usage: python timm_entries.py > timm_entries.json        (torch 2.13, timm 1.0.31; the names come from src/models/names.ts)
+usage: python timm_entries.py > timm_entries.json        (torch 2.13, timm 1.0.31; the names come from src/models/backbones.generated.ts)
 """
 import json
 import pathlib
@@ -47,8 +47,8 @@ def row(name):
 
 
 if __name__ == "__main__":
-    source = pathlib.Path(__file__).parents[2] / "src/models/names.ts"
-    ours = sys.argv[1:] or re.findall(r"^ +'([\w.]+)',$", source.read_text(), re.M)
+    table = pathlib.Path(__file__).parents[2] / "src/models/backbones.generated.ts"
+    ours = sys.argv[1:] or re.findall(r'"name": "(\w+)"', table.read_text())
     known = set(timm.list_models())
     rows = [row(name) for name in sorted(ours) if name in known]
     print("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]")

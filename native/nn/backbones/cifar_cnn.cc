@@ -2,8 +2,10 @@
 
 #include "core/error.h"
 #include "nn/backbones/common.h"
+#include "nn/blocks/cbam.h"
 #include "nn/blocks/chain.h"
 #include "nn/blocks/conv_norm.h"
+#include "nn/blocks/mixstyle.h"
 
 namespace trivium::nn {
 namespace {
@@ -28,10 +30,19 @@ class CifarCnn : public Backbone {
       channels = out;
     }
     if (common.num_classes > 0) fc_ = register_module("fc", std::make_shared<Linear>(num_features_, common.num_classes));
+    checkpoint_ = options.boolean("gradient_checkpointing", false);
+    if ((cbam_ = read_cbam(options, num_features_))) register_module("cbam", cbam_);
+    if ((mixstyle_ = read_mixstyle(options))) register_module("mixstyle", mixstyle_);
   }
 
   torch::Tensor forward_features(const torch::Tensor& images) override {
-    return blocks_->forward(stem_->forward(images));  // [N, 4w, S/8, S/8]
+    auto map = stem_->forward(images);  // [N, w/2, S, S]
+    const auto& links = blocks_->links();
+    for (size_t i = 0; i < links.size(); ++i) {
+      map = checkpointed(checkpoint_ && is_training(), links[i], map);
+      if (mixstyle_ && (i == 1 || i == 3)) map = mixstyle_->forward(map);  // after the first two pairs
+    }
+    return cbam_ ? cbam_->forward(map) : map;  // [N, 4w, S/8, S/8]
   }
   torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
   torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(fc_, pooled); }
@@ -39,6 +50,7 @@ class CifarCnn : public Backbone {
   std::vector<std::vector<std::string>> layers() const override {
     std::vector<std::vector<std::string>> parts{{"stem"}};
     append_parts(parts, "blocks", blocks_->links().size());
+    if (cbam_) parts.back().push_back("cbam");
     return parts;
   }
 
@@ -46,6 +58,9 @@ class CifarCnn : public Backbone {
   int64_t num_features_ = 0;
   std::shared_ptr<ConvNorm> stem_;
   std::shared_ptr<Chain> blocks_;
+  bool checkpoint_ = false;
+  std::shared_ptr<Cbam> cbam_;
+  std::shared_ptr<MixStyle> mixstyle_;
   std::shared_ptr<Linear> fc_;
 };
 

@@ -9,7 +9,8 @@
 namespace trivium::nn {
 
 /// Names: cifar_cnn or cifar_cnn_test (width 8). Options: num_classes, image_size (default 32, at least 8), width (default 64; features
-/// are 4 · width).
+/// are 4 · width), gradient_checkpointing, use_cbam (on the final map), use_mixstyle with mixstyle_p and mixstyle_alpha (after the
+/// first two pairs of convolutions).
 const BackboneFamily& cifar_cnn_family();
 
 }  // namespace trivium::nn

@@ -12,9 +12,11 @@
 
 #include "core/error.h"
 #include "nn/backbones/common.h"
+#include "nn/blocks/cbam.h"
 #include "nn/blocks/chain.h"
 #include "nn/blocks/conv_norm.h"
 #include "nn/blocks/drop_path.h"
+#include "nn/blocks/mixstyle.h"
 
 namespace trivium::nn {
 namespace {
@@ -48,16 +50,19 @@ torch::nn::Conv2d he_conv(int64_t in_channels, int64_t out_channels, int64_t str
 /// Two 3×3 convolutions around a shortcut that takes every second position and pads with channels of zeros where the shape changes.
 class PlainShortcutBlock : public Module {
  public:
-  PlainShortcutBlock(int64_t in_channels, int64_t channels, double drop_path) : added_((channels - in_channels) / 2) {
+  PlainShortcutBlock(int64_t in_channels, int64_t channels, double drop_path, const Options& options)
+      : added_((channels - in_channels) / 2) {
     conv1_ = register_module("conv1", he_conv(in_channels, channels, added_ > 0 ? 2 : 1));
     bn1_ = register_module("bn1", torch::nn::BatchNorm2d(channels));
     conv2_ = register_module("conv2", he_conv(channels, channels, 1));
     bn2_ = register_module("bn2", torch::nn::BatchNorm2d(channels));
+    if ((cbam_ = read_cbam(options, channels))) register_module("cbam", cbam_);
     drop_path_ = register_module("drop_path", std::make_shared<DropPath>(drop_path));
   }
 
   torch::Tensor forward(const torch::Tensor& input) override {
-    const auto branch = bn2_->forward(conv2_->forward(at::relu(bn1_->forward(conv1_->forward(input)))));
+    auto branch = bn2_->forward(conv2_->forward(at::relu(bn1_->forward(conv1_->forward(input)))));
+    if (cbam_) branch = cbam_->forward(branch);
     return at::relu(drop_path_->forward(branch) + shortcut(input));
   }
 
@@ -71,6 +76,7 @@ class PlainShortcutBlock : public Module {
   int64_t added_;  // channels of zeros on either side
   torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
   torch::nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr};
+  std::shared_ptr<Cbam> cbam_;
   std::shared_ptr<DropPath> drop_path_;
 };
 
@@ -91,11 +97,14 @@ class CifarResNet : public Backbone {
       layers_[stage] = register_module("layer" + std::to_string(stage + 1), std::make_shared<Chain>());
       const int64_t out = shape.width << stage;
       for (int64_t i = 0; i < shape.blocks; ++i) {
-        layers_[stage]->append(std::make_shared<PlainShortcutBlock>(channels, out, drop_path[block++]));
+        layers_[stage]->append(std::make_shared<PlainShortcutBlock>(channels, out, drop_path[block++], options));
         channels = out;
       }
     }
     num_features_ = channels;
+    const bool checkpoint = options.boolean("gradient_checkpointing", false);
+    for (auto& layer : layers_) layer->set_checkpointing(checkpoint);
+    if ((mixstyle_ = read_mixstyle(options))) register_module("mixstyle", mixstyle_);
     if (common.num_classes > 0) {
       linear_ = register_module("linear", std::make_shared<Linear>(channels, common.num_classes));
       he_fan_in_(linear_->weight);
@@ -104,7 +113,10 @@ class CifarResNet : public Backbone {
 
   torch::Tensor forward_features(const torch::Tensor& images) override {
     auto map = at::relu(bn1_->forward(conv1_->forward(images)));  // [N, 16, S, S]
-    for (auto& layer : layers_) map = layer->forward(map);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      map = layers_[i]->forward(map);
+      if (mixstyle_ && i < 2) map = mixstyle_->forward(map);
+    }
     return map;  // [N, 64, S/4, S/4]
   }
   torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
@@ -122,6 +134,7 @@ class CifarResNet : public Backbone {
   torch::nn::Conv2d conv1_{nullptr};
   torch::nn::BatchNorm2d bn1_{nullptr};
   std::array<std::shared_ptr<Chain>, kStages> layers_;
+  std::shared_ptr<MixStyle> mixstyle_;
   std::shared_ptr<Linear> linear_;
 };
 

@@ -14,6 +14,7 @@
 #include "nn/blocks/chain.h"
 #include "nn/blocks/conv_norm.h"
 #include "nn/blocks/drop_path.h"
+#include "nn/blocks/mixstyle.h"
 #include "nn/blocks/residual.h"
 
 namespace trivium::nn {
@@ -60,22 +61,28 @@ class ResNet : public Backbone {
         const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
         const int64_t channels = shape.channels[stage];
         if (shape.bottleneck) {
-          layers_[stage]->append(std::make_shared<Bottleneck>(width, channels, stride, drop_path[index++]));
+          layers_[stage]->append(std::make_shared<Bottleneck>(width, channels, stride, drop_path[index++], options));
           width = channels * Bottleneck::kExpansion;
         } else {
-          layers_[stage]->append(std::make_shared<BasicBlock>(width, channels, stride, drop_path[index++]));
+          layers_[stage]->append(std::make_shared<BasicBlock>(width, channels, stride, drop_path[index++], options));
           width = channels * BasicBlock::kExpansion;
         }
       }
     }
     num_features_ = width;
+    const bool checkpoint = options.boolean("gradient_checkpointing", false);
+    for (auto& layer : layers_) layer->set_checkpointing(checkpoint);
+    if ((mixstyle_ = read_mixstyle(options))) register_module("mixstyle", mixstyle_);
     if (common.num_classes > 0) fc_ = register_module("fc", std::make_shared<Linear>(width, common.num_classes));
   }
 
   torch::Tensor forward_features(const torch::Tensor& images) override {
     auto map = at::relu(bn1_->forward(conv1_->forward(images)));        // [N, 64, S/2, S/2]; S with the CIFAR stem
     if (!cifar_stem_) map = at::max_pool2d(map, {3, 3}, {2, 2}, {1, 1});  // [N, 64, S/4, S/4]
-    for (auto& layer : layers_) map = layer->forward(map);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      map = layers_[i]->forward(map);
+      if (mixstyle_ && i < 2) map = mixstyle_->forward(map);
+    }
     return map;  // [N, D, S/32, S/32]; S/8 with the CIFAR stem
   }
 
@@ -97,6 +104,7 @@ class ResNet : public Backbone {
   torch::nn::Conv2d conv1_{nullptr};
   torch::nn::BatchNorm2d bn1_{nullptr};
   std::array<std::shared_ptr<Chain>, 4> layers_;
+  std::shared_ptr<MixStyle> mixstyle_;
   std::shared_ptr<Linear> fc_;
 };
 

@@ -2,8 +2,10 @@
 
 #include "core/error.h"
 #include "nn/backbones/common.h"
+#include "nn/blocks/cbam.h"
 #include "nn/blocks/chain.h"
 #include "nn/blocks/conv_norm.h"
+#include "nn/blocks/mixstyle.h"
 
 namespace trivium::nn {
 namespace {
@@ -26,21 +28,36 @@ class SmallCnn : public Backbone {
     stages_->append(std::make_shared<ConvNorm>(2 * width, 2 * width, true));      // [N, 2w, S/4, S/4]
     stages_->append(std::make_shared<ConvNorm>(2 * width, num_features_));        // [N, 4w, S/4, S/4]
     if (common.num_classes > 0) fc_ = register_module("fc", std::make_shared<Linear>(num_features_, common.num_classes));
+    checkpoint_ = options.boolean("gradient_checkpointing", false);
+    if ((cbam_ = read_cbam(options, num_features_))) register_module("cbam", cbam_);
+    if ((mixstyle_ = read_mixstyle(options))) register_module("mixstyle", mixstyle_);
   }
 
-  torch::Tensor forward_features(const torch::Tensor& images) override { return stages_->forward(images); }
+  torch::Tensor forward_features(const torch::Tensor& images) override {
+    auto map = images;
+    const auto& links = stages_->links();
+    for (size_t i = 0; i < links.size(); ++i) {
+      map = checkpointed(checkpoint_ && is_training(), links[i], map);
+      if (mixstyle_ && (i == 1 || i == 3)) map = mixstyle_->forward(map);  // where the map was halved
+    }
+    return cbam_ ? cbam_->forward(map) : map;
+  }
   torch::Tensor pool(const torch::Tensor& features) override { return average_pool(features); }
   torch::Tensor classify(const torch::Tensor& pooled) override { return classify_with(fc_, pooled); }
   int64_t num_features() const override { return num_features_; }
   std::vector<std::vector<std::string>> layers() const override {
     std::vector<std::vector<std::string>> parts;
     append_parts(parts, "stages", stages_->links().size());
+    if (cbam_) parts.back().push_back("cbam");
     return parts;
   }
 
  private:
   int64_t num_features_ = 0;
   std::shared_ptr<Chain> stages_;
+  bool checkpoint_ = false;
+  std::shared_ptr<Cbam> cbam_;
+  std::shared_ptr<MixStyle> mixstyle_;
   std::shared_ptr<Linear> fc_;
 };
 

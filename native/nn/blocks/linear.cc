@@ -13,8 +13,10 @@ Linear::Linear(int64_t in_features, int64_t out_features, bool with_bias) {
   if (with_bias) bias = register_parameter("bias", at::empty({out_features}).uniform_(-bound, bound));
 }
 
-torch::Tensor Linear::forward(const torch::Tensor& input) {
-  return bias.defined() ? at::linear(input, weight, bias) : at::linear(input, weight);
+torch::Tensor Linear::forward(const torch::Tensor& input) { return forward(input, bias); }
+
+torch::Tensor Linear::forward(const torch::Tensor& input, const torch::Tensor& outer_bias) {
+  return outer_bias.defined() ? at::linear(input, weight, outer_bias) : at::linear(input, weight);
 }
 
 }  // namespace trivium::nn

@@ -13,6 +13,9 @@ class Linear : public Module {
   Linear(int64_t in_features, int64_t out_features, bool bias = true);
   torch::Tensor forward(const torch::Tensor& input) override;
 
+  /// With a bias [out] that the family puts together itself, for a layer made without one (SwinV2's and EVA's q_bias and v_bias).
+  torch::Tensor forward(const torch::Tensor& input, const torch::Tensor& outer_bias);
+
   torch::Tensor weight, bias;
 };
 

@@ -36,6 +36,14 @@ export function subtract(call: Call, b: GraphBuilder): void {
   call.result(b.add('Sub', [operand(call, b, 'self'), scaled(call, b, 'other')]))
 }
 
+/** self + value · tensor1 · tensor2 */
+export function addcmul(call: Call, b: GraphBuilder): void {
+  const value = call.numberOr('value', 1)
+  const product = b.add('Mul', [operand(call, b, 'tensor1'), operand(call, b, 'tensor2')])
+  const scaled = value === 1 ? product : b.add('Mul', [product, b.scalar(value, call.outputDType)])
+  call.result(b.add('Add', [operand(call, b, 'self'), scaled]))
+}
+
 /** other − alpha · self */
 export function reverseSubtract(call: Call, b: GraphBuilder): void {
   call.result(b.add('Sub', [operand(call, b, 'other'), scaled(call, b, 'self')]))
@@ -51,6 +59,11 @@ export function divide(call: Call, b: GraphBuilder): void {
 
 export function power(call: Call, b: GraphBuilder): void {
   call.result(b.add('Pow', [operand(call, b, 'self'), operand(call, b, 'exponent')]))
+}
+
+export function square(call: Call, b: GraphBuilder): void {
+  const x = operand(call, b, 'self')
+  call.result(b.add('Mul', [x, x]))
 }
 
 export function reciprocalSquareRoot(call: Call, b: GraphBuilder): void {

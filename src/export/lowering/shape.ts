@@ -84,6 +84,12 @@ export function select(call: Call, b: GraphBuilder): void {
   call.result(b.add('Gather', [call.tensor('self'), b.scalar(call.int('index'), 'int64')], { axis: int(axis) }))
 }
 
+/** The rows `index` [K] of one axis. */
+export function indexSelect(call: Call, b: GraphBuilder): void {
+  const axis = call.axis('dim', call.type('self').shape.length)
+  call.result(b.add('Gather', [call.tensor('self'), call.tensor('index')], { axis: int(axis) }))
+}
+
 export function slice(call: Call, b: GraphBuilder): void {
   const axis = call.axis('dim', call.type('self').shape.length)
   const limits = [call.intOr('start', 0), call.intOr('end', 2 ** 63), axis, call.intOr('step', 1)]

@@ -131,6 +131,10 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::abs': [onSelf()],
   'aten::adaptive_avg_pool2d': adaptive,
   'aten::add': [withOther(), { ...scalarOther(1.5, ['alpha', 3]) }],
+  'aten::addcmul': [
+    { args: () => [self(4), ['tensor1', numbers(2, 3, 4)], ['tensor2', positive(2, 1, 4)]] },
+    { args: () => [self(2, 3, 4), ['tensor1', numbers(4)], ['tensor2', positive(3, 1)]] },
+  ],
   'aten::addmm': [{ args: () => [self(5), ['mat1', numbers(2, 3)], ['mat2', numbers(3, 5)]] }],
   'aten::alias': [onSelf()],
   'aten::amax': reduction,
@@ -176,6 +180,10 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::expand_as': [{ args: () => [self(2, 1), ['other', numbers(3, 2, 4)]] }],
   'aten::flatten': [{ overload: 'using_ints', args: () => [self(2, 3, 4), ['start_dim', 1], ['end_dim', -1]] }],
   'aten::gelu': [onSelf()],
+  'aten::index_select': [
+    onSelf(['dim', 1], ['index', torch.tensor([2, 0, 0, 1], { dtype: 'int64' })]),
+    onSelf(['dim', -1], ['index', torch.tensor([3, 1], { dtype: 'int64' })]),
+  ],
   'aten::layer_norm': [layerNorm(true), layerNorm(false)],
   'aten::leaky_relu': [onSelf(['negative_slope', 0.2])],
   'aten::linalg_vector_norm': [
@@ -259,6 +267,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::split': [{ overload: 'Tensor', args: () => [self(5, 3), ['split_size', 2], ['dim', 0]] }],
   'aten::split_with_sizes': [{ args: () => [self(2, 6), ['split_sizes', [1, 3, 2]], ['dim', -1]] }],
   'aten::sqrt': [onPositive],
+  'aten::square': [onSelf()],
   'aten::squeeze': [{ overload: 'dim', args: () => [self(2, 1, 3), ['dim', 1]] }],
   'aten::stack': [
     {
@@ -357,6 +366,14 @@ describe('lowering', () => {
         ['alpha', float(2)],
       ]
       await assertSame('aten::addmm', '', factors, product)
+      const halved = call('aten::addcmul', x, y, y, { value: -0.5 })
+      const terms: Arguments = [
+        ['self', x],
+        ['tensor1', y],
+        ['tensor2', y],
+        ['value', -0.5],
+      ]
+      await assertSame('aten::addcmul', '', terms, halved)
       const [query, key, value] = [numbers(1, 1, 3, 4), numbers(1, 1, 5, 4), positive(1, 1, 5, 4)]
       const scaled = call('aten::scaled_dot_product_attention', query, key, value, { scale: 0.9 })
       const roles: Arguments = [

@@ -46,7 +46,7 @@ export function importProblem(edge: Edge): string | null {
 /** Folders of native/ → the folders that they may include besides their own. `null`: any. */
 const mayInclude: Readonly<Record<string, readonly string[] | null>> = {
   core: [],
-  nn: ['core'],
+  nn: ['core', 'kernels'],
   optim: ['core'],
   augment: ['core'],
   kernels: ['core'],

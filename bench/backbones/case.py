@@ -1,0 +1,92 @@
+"""Writes a timm network whose every tensor is random, an input, and what the network makes of it.
+
+usage: python case.py FOLDER NAME IMAGE_SIZE NUM_CLASSES [--no-gradients]        (torch, timm, safetensors; IMAGE_SIZE 0: the network's own)
+
+FOLDER/weights.safetensors: the state dict. FOLDER/case.safetensors: input [2, 3, S, S], features, pooled, logits, and with gradients
+cotangent (like logits) and input_gradient of sum(logits * cotangent). FOLDER/case.json: sizes, preprocessing, parameter names in
+order, and each parameter's gradient times cos(0, 1, 2, …), summed.
+"""
+import json
+import os
+import sys
+import warnings
+
+warnings.filterwarnings("ignore")
+try:
+    import shim  # noqa: F401  lets a CUDA build of torchvision import beside a CPU build of torch
+except ImportError:
+    pass
+import timm
+import torch
+from safetensors.torch import save_file
+
+
+def make(name, size, classes):
+    options = {"pretrained": False, "num_classes": classes}
+    if size:
+        try:
+            return timm.create_model(name, img_size=size, **options).eval()
+        except TypeError:  # convolutional networks take any size
+            pass
+    return timm.create_model(name, **options).eval()
+
+
+def randomise(model, generator):
+    """Nothing stays at a value that hides a mistake: no zero scale, no unit variance."""
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if "logit_scale" in name:
+                p.copy_(torch.rand(p.shape, generator=generator) * 2 + 1)
+            elif p.ndim > 1:
+                p.copy_(torch.randn(p.shape, generator=generator) / p[0].numel() ** 0.5)
+            else:
+                centre = 0.4 if name.endswith("weight") or "gamma" in name else -0.4
+                p.copy_(torch.rand(p.shape, generator=generator) * 0.8 + centre)
+        for name, b in model.named_buffers():
+            if name.endswith("running_mean"):
+                b.copy_(torch.randn(b.shape, generator=generator) * 0.1)
+            if name.endswith("running_var"):
+                b.copy_(torch.rand(b.shape, generator=generator) + 0.5)
+
+
+def main(folder, name, size, classes, gradients):
+    torch.manual_seed(sum(map(ord, name)))
+    model = make(name, size, classes)
+    generator = torch.Generator().manual_seed(7)
+    randomise(model, generator)
+    cfg = model.pretrained_cfg
+    size = size or cfg["input_size"][-1]
+    x = torch.randn(2, 3, size, size, generator=generator)
+    with torch.no_grad():
+        features = model.forward_features(x)
+        case = {"features": features, "pooled": model.forward_head(features, pre_logits=True), "logits": model.forward_head(features)}
+    products = []
+    if gradients:
+        x.requires_grad_()
+        case["cotangent"] = torch.randn(case["logits"].shape, generator=generator)
+        (model(x) * case["cotangent"]).sum().backward()
+        case["input_gradient"] = x.grad
+        for _, p in model.named_parameters():
+            products.append(float((p.grad.double().flatten() * torch.arange(p.numel(), dtype=torch.float64).cos()).sum()))
+    os.makedirs(folder, exist_ok=True)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder + "/weights.safetensors")
+    save_file({k: v.detach().contiguous() for k, v in {"input": x, **case}.items()}, folder + "/case.safetensors")
+    facts = {
+        "imageSize": size,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameterNames": [n for n, _ in model.named_parameters()],
+        "gradientProducts": products,
+        "preprocessing": {
+            "imageSize": cfg["input_size"][-1],
+            "mean": cfg["mean"],
+            "std": cfg["std"],
+            "interpolation": cfg["interpolation"],
+            "cropFraction": cfg["crop_pct"],
+        },
+    }
+    with open(folder + "/case.json", "w") as file:
+        json.dump(facts, file)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), "--no-gradients" not in sys.argv)

@@ -1,0 +1,27 @@
+// Convolutional block attention: Woo et al. 2018, "CBAM: Convolutional block attention module", arXiv 1807.06521, §3. Names and numbers of
+// the authors' code (Jongchan/attention-module, MODELS/cbam.py).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "core/options.h"
+#include "nn/module.h"
+
+namespace trivium::nn {
+
+/// [N, C, H, W] → [N, C, H, W]: the map weighted by channel, σ(mlp(average) + mlp(maximum)) (eq. 2), then by position,
+/// σ(norm(conv7×7([maximum over channels; mean over channels]))) (eq. 3).
+class Cbam : public Module {
+ public:
+  explicit Cbam(int64_t channels);
+  torch::Tensor forward(const torch::Tensor& map) override;
+
+ private:
+  std::shared_ptr<Module> channel_gate_, spatial_gate_;
+};
+
+/// The option use_cbam: a Cbam for maps of `channels` channels, or null. Default off.
+std::shared_ptr<Cbam> read_cbam(const Options& options, int64_t channels);
+
+}  // namespace trivium::nn

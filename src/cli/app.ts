@@ -11,12 +11,20 @@ import { modelsCommand } from './commands/models.ts'
 import { predictCommand } from './commands/predict.ts'
 import { runCommand } from './commands/run.ts'
 import { schemaCommand } from './commands/schema.ts'
+import { sweepCommand } from './commands/sweep.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { commonFlags, dashed, type Flag, type Flags, FlagValues } from './flags.ts'
 import { createOutput, type Output } from './output.ts'
 import { errorToJson, reportError } from './report-error.ts'
 
-export const commands: readonly Command[] = [runCommand, predictCommand, doctorCommand, modelsCommand, schemaCommand]
+export const commands: readonly Command[] = [
+  runCommand,
+  sweepCommand,
+  predictCommand,
+  doctorCommand,
+  modelsCommand,
+  schemaCommand,
+]
 
 /** Runs one command line; never throws. @returns the exit code */
 export async function runCommandLine(args: readonly string[]): Promise<number> {

@@ -82,7 +82,7 @@ export async function runSession(resolved: ResolvedConfig, invocation: Invocatio
 }
 
 /** What the pipeline is given: its own sections, with `enabled` telling what runs now. */
-function pipelineConfig({ config, phases }: ResolvedConfig): PipelineConfig {
+export function pipelineConfig({ config, phases }: ResolvedConfig): PipelineConfig {
   const own = Object.entries(config).filter(([name]) => name !== 'logging' && name !== 'phases')
   const enabled = phaseNames.map((name) => [name, { ...config[name], enabled: phases.includes(name) }])
   return Object.fromEntries([...own, ...enabled]) as PipelineConfig

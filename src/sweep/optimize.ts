@@ -19,7 +19,7 @@ export interface OptimizeOptions {
   readonly timeoutSeconds?: number
   /** stops: running trials are given back, and run again when the study is continued */
   readonly signal?: AbortSignal
-  /** after each trial of this process */
+  /** after each trial of this process whose end was counted */
   readonly onTrial?: (trial: Trial) => void
   /** milliseconds between looks at trials that other processes run; default 200 */
   readonly pollEvery?: number
@@ -84,27 +84,26 @@ async function runOne(
   objective: Objective,
   trial: ActiveTrial,
   signal: AbortSignal,
-  options: OptimizeOptions,
+  { onTrial }: OptimizeOptions,
 ): Promise<void> {
   trial.signal = signal
+  const counted = await tell(objective, trial, signal)
+  if (!counted || onTrial === undefined) return
+  const stored = (await study.trials())[trial.number]
+  if (stored !== undefined) onTrial(stored)
+}
+
+/** @returns false when another worker has the trial by now: what came of it here is not counted */
+async function tell(objective: Objective, trial: ActiveTrial, signal: AbortSignal): Promise<boolean> {
   let value: ObjectiveValue
   try {
     value = await objective(trial)
   } catch (error) {
-    if (error instanceof TrialPruned) await trial.stop()
-    else if (signal.aborted) await trial.release()
-    else await trial.fail('error', error instanceof Error ? error.message : String(error))
-    return tellListener(study, trial, options)
+    if (error instanceof TrialPruned) return trial.stop()
+    if (signal.aborted) return trial.release()
+    return trial.fail('error', error instanceof Error ? error.message : String(error))
   }
-  if (signal.aborted && value === undefined) await trial.release()
-  else await trial.complete(value)
-  return tellListener(study, trial, options)
-}
-
-async function tellListener(study: Study, { number }: ActiveTrial, { onTrial }: OptimizeOptions): Promise<void> {
-  if (onTrial === undefined) return
-  const trial = (await study.trials())[number]
-  if (trial !== undefined) onTrial(trial)
+  return signal.aborted && value === undefined ? trial.release() : trial.complete(value)
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -105,6 +105,19 @@ describe('study', () => {
     assert.equal(new Set(trials.map(({ owner }) => owner)).size, 4)
   })
 
+  it('does not announce a result that came after the trial was given to another worker', async () => {
+    const study = await open()
+    const announced: number[] = []
+    await study.optimize(
+      async (trial) => {
+        if (trial.number === 1 && trial.attempt === 1) await trial.release() // as a lease that ran out
+        return 1
+      },
+      { trials: 3, onTrial: ({ number }) => announced.push(number) },
+    )
+    assert.deepEqual(announced, [0, 1, 2])
+  })
+
   it('keeps NaN, errors, pruned and complete trials apart', async () => {
     const study = await open()
     const trials = await study.optimize(

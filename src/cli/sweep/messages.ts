@@ -1,0 +1,24 @@
+/** What the sweep and the process of a trial say to each other. */
+import type { ConfigRequest } from '../../config/index.ts'
+import type { RunPaths } from '../../phases/index.ts'
+import type { EpochRecord } from '../../tracking/index.ts'
+import type { FailureKind } from '../../sweep/index.ts'
+
+/** To the process, once. */
+export interface TrialJob {
+  readonly request: ConfigRequest
+  readonly run: RunPaths
+  /** where predecessors' snapshots are */
+  readonly parentRun: RunPaths | null
+  /** go on with what the run has already */
+  readonly resume: boolean
+}
+
+export type TrialMessage =
+  | { readonly kind: 'epoch'; readonly record: EpochRecord }
+  | {
+      readonly kind: 'result'
+      readonly outcome: 'finished' | 'interrupted'
+      readonly metrics: Readonly<Record<string, number>>
+    }
+  | { readonly kind: 'error'; readonly failure: FailureKind; readonly message: string }

@@ -1,0 +1,164 @@
+/**
+ * The file of a sweep (`--space`): which phases a trial runs, what it is judged by, and the space.
+ *
+ *   phases: [arcface]                  # every trial
+ *   shared: [supcon]                   # once, before the trials
+ *   objective: validation_accuracy     # of the last phase; or a list of { metric, direction }
+ *   direction: maximize
+ *   space:
+ *     arcface.lr: { low: 3e-4, high: 1e-2, log: true }
+ *     arcface.batch_size: [32, 64, 128]
+ *     arcface.momentum: { low: 0.8, high: 0.99, when: { arcface.optimizer: sgd } }
+ *   enqueue:
+ *     - { arcface.lr: 1e-3, arcface.batch_size: 64, … }
+ */
+import { z } from 'zod'
+import { phaseNames, trainingPhaseNames, type PhaseName } from '../phases/context.ts'
+import { Space, type Direction, type Distribution, type ParameterDefinition, type Params } from '../sweep/index.ts'
+import { ConfigError } from '../util/errors.ts'
+import { didYouMean } from '../util/suggest.ts'
+import { listKeys } from './describe.ts'
+import { camelCase } from './names.ts'
+import { readYamlFile } from './read-yaml.ts'
+import { configSchema } from './schema.ts'
+import { emptyMap, find, toPlain, type MapNode } from './tree.ts'
+
+export interface SweepFile {
+  readonly path: string
+  readonly phases: readonly PhaseName[]
+  readonly shared: readonly PhaseName[]
+  readonly objectives: readonly { readonly metric: string; readonly direction: Direction }[]
+  /** parameters are configuration keys as they were written: `arcface.batch_size` */
+  readonly space: Space
+  readonly enqueue: readonly Params[]
+}
+
+const directionSchema = z.enum(['minimize', 'maximize'])
+const phaseList = z.array(z.enum<readonly PhaseName[]>(phaseNames))
+const headSchema = z.strictObject({
+  phases: phaseList.min(1).default(['arcface']),
+  shared: phaseList.default([]),
+  objective: z
+    .union([
+      z.string().min(1),
+      z.array(z.strictObject({ metric: z.string().min(1), direction: directionSchema })).min(1),
+    ])
+    .default('validation_accuracy'),
+  direction: directionSchema.optional(),
+})
+
+const scalarSchema = z.union([z.string(), z.number(), z.boolean(), z.null()])
+const rangeSchema = z.strictObject({
+  type: z.enum(['float', 'int']).optional(),
+  low: z.number(),
+  high: z.number(),
+  log: z.boolean().optional(),
+  step: z.number().optional(),
+})
+const choicesSchema = z.strictObject({ choices: z.array(scalarSchema), weights: z.array(z.number()).optional() })
+
+/** @throws {ConfigError} with file and line for what cannot be read, keys that no configuration has, and contradictory spaces */
+export function readSweepFile(path: string): SweepFile {
+  const tree = readYamlFile(path)
+  for (const [key, { origin, written }] of tree.entries) {
+    if (['phases', 'shared', 'objective', 'direction', 'space', 'enqueue'].includes(key)) continue
+    throw new ConfigError(`${origin}: unknown key "${written}".${didYouMean(written, Object.keys(headSchema.shape))}`)
+  }
+  const plain = toPlain(tree) as Record<string, unknown>
+  const head = headSchema.safeParse(
+    Object.fromEntries(Object.entries(plain).filter(([key]) => key in headSchema.shape)),
+  )
+  if (!head.success) {
+    const [issue] = head.error.issues
+    throw new ConfigError(`${path}: ${issue?.path.join('.')}: ${issue?.message}`)
+  }
+  const { phases, shared, objective, direction } = head.data
+  if (!phases.some((phase) => trainingPhaseNames.includes(phase)))
+    throw new ConfigError(`${path}: phases: expected at least one that trains (${trainingPhaseNames.join(', ')}).`)
+  const both = phases.find((phase) => shared.includes(phase))
+  if (both !== undefined)
+    throw new ConfigError(`${path}: "${both}" is in phases and in shared. It can run for each trial or once.`)
+  if (Array.isArray(objective) && direction !== undefined)
+    throw new ConfigError(`${path}: direction: each objective of a list has its own. Remove this one.`)
+  const objectives =
+    typeof objective === 'string'
+      ? [{ metric: camelCase(objective), direction: direction ?? defaultDirection(objective) }]
+      : objective.map((one) => ({ ...one, metric: camelCase(one.metric) }))
+  const space = spaceOf(find(tree, ['space']), path)
+  return {
+    path,
+    phases: inOrder(phases),
+    shared: inOrder(shared),
+    objectives,
+    space,
+    enqueue: enqueued(tree, space, path),
+  }
+}
+
+function inOrder(wanted: readonly PhaseName[]): PhaseName[] {
+  return phaseNames.filter((phase) => wanted.includes(phase))
+}
+
+/** Losses and errors are minimized, all else maximized. */
+function defaultDirection(metric: string): Direction {
+  return /loss|nll|ece|brier|error|seconds/i.test(metric) ? 'minimize' : 'maximize'
+}
+
+function spaceOf(node: ReturnType<typeof find>, path: string): Space {
+  if (node === null || node.kind !== 'map')
+    throw new ConfigError(`${path}: expected "space", a map of configuration keys to what they may be.`)
+  const known = listKeys(configSchema).map((key) => key.path.join('.'))
+  const definitions = [...node.entries.values()].map(({ written, origin, value }): ParameterDefinition => {
+    const key = written.split('.').map(camelCase).join('.')
+    if (!known.includes(key))
+      throw new ConfigError(
+        `${origin}: no configuration key "${written}".${didYouMean(key, known)} docs/configuration.md lists them.`,
+      )
+    const plain = toPlain(value)
+    if (Array.isArray(plain)) return { name: written, distribution: distributionOf({ choices: plain }, origin) }
+    const when = value.kind === 'map' ? value.entries.get('when')?.value : undefined
+    const rest = Object.fromEntries(Object.entries(plain ?? {}).filter(([name]) => name !== 'when'))
+    const distribution = distributionOf(rest, origin)
+    if (when === undefined) return { name: written, distribution }
+    if (when.kind !== 'map') throw new ConfigError(`${origin}: when: expected a map of parameters to values.`)
+    const conditions = [...when.entries.values()].map((entry) => {
+      const values = toPlain(entry.value)
+      return { parameter: entry.written, values: (Array.isArray(values) ? values : [values]) as (string | number)[] }
+    })
+    return { name: written, distribution, when: [conditions] }
+  })
+  try {
+    return new Space(definitions)
+  } catch (error) {
+    throw error instanceof ConfigError ? new ConfigError(`${path}: ${error.message}`) : error
+  }
+}
+
+function distributionOf(plain: object, origin: string): Distribution {
+  if ('choices' in plain) {
+    const parsed = choicesSchema.safeParse(plain)
+    if (!parsed.success)
+      throw new ConfigError(`${origin}: expected choices to be a list of numbers, words, true, false or null.`)
+    const { choices, weights } = parsed.data
+    return { type: 'categorical', choices, ...(weights === undefined ? {} : { weights }) }
+  }
+  const parsed = rangeSchema.safeParse(plain)
+  if (!parsed.success)
+    throw new ConfigError(
+      `${origin}: expected a list of choices, or { low, high, log, step, type: int }: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+    )
+  const { type = 'float', low, high, log, step } = parsed.data
+  return { type, low, high, ...(log === undefined ? {} : { log }), ...(step === undefined ? {} : { step }) }
+}
+
+/** Keys of the points keep the spelling of the space. */
+function enqueued(tree: MapNode, space: Space, path: string): Params[] {
+  const list = find(tree, ['enqueue']) ?? emptyMap(path)
+  if (list.kind === 'map' && list.entries.size === 0) return []
+  if (list.kind !== 'list') throw new ConfigError(`${path}: enqueue: expected a list of points.`)
+  return list.items.map((item) => {
+    if (item.kind !== 'map') throw new ConfigError(`${item.origin}: enqueue: expected a map of parameters to values.`)
+    const point = Object.fromEntries([...item.entries.values()].map(({ written, value }) => [written, toPlain(value)]))
+    return space.check(point as Params, `${item.origin}: enqueue`)
+  })
+}

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { parseCsv } from '../../src/util/csv.ts'
+import { root } from '../unit/structure/sources.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'trivium-sweep-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+writeFileSync(
+  join(folder, 'tiny.yaml'),
+  'phases: [arcface]\nshared: [supcon]\nspace:\n  arcface.lr: { low: 1e-4, high: 1e-2, log: true }\n  arcface.scale: [8, 16]\n',
+)
+const program = ['--import', join(root, 'node_modules/tsx/dist/esm/index.mjs'), join(root, 'src/cli/main.ts')]
+const tiny = ['--set', 'data.image_size=8', '--set', 'supcon.epochs=1', '--set', 'arcface.epochs=2']
+const args = (...more: string[]): string[] => [
+  ...program,
+  'sweep',
+  '--space',
+  'tiny.yaml',
+  '--seed',
+  '3',
+  ...tiny,
+  ...more,
+]
+const sweep = (...more: string[]): { status: number | null; stdout: string; stderr: string } =>
+  spawnSync(process.execPath, args(...more), { cwd: folder, encoding: 'utf8' })
+const trialsOf = (name: string): Record<string, string>[] => {
+  const [head, ...rows] = parseCsv(readFileSync(join(folder, 'sweep_logs', name, 'trials.csv'), 'utf8'))
+  return rows.map((row) => Object.fromEntries(row.map((value, i) => [head![i]!, value])))
+}
+const parametersOf = (name: string): unknown[] =>
+  trialsOf(name).map((trial) => [trial['arcface.lr'], trial['arcface.scale']])
+
+describe('run-pipeline sweep', () => {
+  it('runs trials over one shared phase, keeps the best, and writes a configuration that runs', () => {
+    const { status, stdout, stderr } = sweep('--name', 'whole', '--trials', '3')
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /3\/3 trials, 3 complete, 0 pruned, 0 failed, 0 NaN/)
+    assert.equal(stderr.match(/shared phases/g)?.length, 1)
+    const trials = trialsOf('whole')
+    assert.deepEqual(
+      trials.map((trial) => trial['state']),
+      ['complete', 'complete', 'complete'],
+    )
+    const best = trials.reduce((a, b) => (Number(b['validation_accuracy']) > Number(a['validation_accuracy']) ? b : a))
+    const kept = readdirSync(join(folder, 'sweep_snapshots', 'whole')).sort()
+    assert.deepEqual(kept, ['shared', `trial-${best['number']!.padStart(4, '0')}`])
+    const plan = spawnSync(
+      process.execPath,
+      [...program, '--config', 'sweep_logs/whole/best.yaml', '--plan', '--json'],
+      {
+        cwd: folder,
+        encoding: 'utf8',
+      },
+    )
+    assert.equal(plan.status, 0, plan.stderr)
+    const text = readFileSync(join(folder, 'sweep_logs/whole/best.yaml'), 'utf8')
+    assert.match(text, new RegExp(`lr: ${best['arcface.lr']}`))
+  })
+
+  it('goes on after its process was killed, with the trials of a sweep that was not', async () => {
+    const child = spawn(process.execPath, args('--name', 'killed', '--trials', '3'), { cwd: folder, stdio: 'ignore' })
+    const journal = join(folder, 'sweep_logs/killed/journal.jsonl')
+    const started = (): number =>
+      existsSync(journal) ? (readFileSync(journal, 'utf8').match(/"op":"start"/g)?.length ?? 0) : 0
+    while (started() < 2 && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 50))
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await ended
+    assert.equal(sweep('--name', 'killed', '--trials', '3').status, 2, 'without --resume')
+    const { status, stderr } = sweep('--name', 'killed', '--trials', '3', '--resume')
+    assert.equal(status, 0, stderr)
+    assert.doesNotMatch(stderr, /shared phases/)
+    assert.deepEqual(parametersOf('killed'), parametersOf('whole'))
+    assert.deepEqual(
+      trialsOf('killed').map((trial) => trial['starts']),
+      ['1', '2', '1'],
+    )
+  })
+
+  it('counts a diverged trial and an objective that nobody reports as failed, and goes on', () => {
+    writeFileSync(join(folder, 'bad.yaml'), 'objective: top1\nspace:\n  arcface.lr: [1e-3, 1e30]\n')
+    const result = spawnSync(
+      process.execPath,
+      [...program, 'sweep', '--space', 'bad.yaml', ...tiny, '--trials', '2', '--sampler', 'grid'],
+      { cwd: folder, encoding: 'utf8' },
+    )
+    assert.equal(result.status, 0, result.stderr)
+    const [fine, wild] = trialsOf('bad')
+    assert.equal(fine!['state'], 'failed: unreported')
+    assert.match(fine!['failure']!, /no phase reported top1; reported: .*validationAccuracy/)
+    assert.equal(wild!['state'], 'failed: nan')
+  })
+
+  it('refuses what makes no sense before anything is made', () => {
+    const cases: [string[], RegExp][] = [
+      [['--sampler', 'tpee'], /--sampler: expected one of .* Did you mean "tpe"\?/],
+      [['--pruner', 'x'], /--pruner: expected one of none, median/],
+      [['--timeout', '5'], /expected a time such as 90s, 30m or 2h/],
+      [['--resume'], /expected a study in .*found none/],
+      [['--trials', '0'], /--trials: expected a whole number ≥ 1/],
+      [['--set', 'arcface.lrr=1'], /unknown key "lrr"/],
+    ]
+    for (const [more, message] of cases) {
+      const { status, stderr } = sweep('--name', 'refused', ...more)
+      assert.equal(status, 2, stderr)
+      assert.match(stderr, message)
+    }
+    assert.equal(existsSync(join(folder, 'sweep_logs', 'refused')), false)
+  })
+})

@@ -72,7 +72,7 @@ function inputOf(
       : phase === 'distill'
         ? (config.distill.teacherBackbonePath ?? config.distill.initFrom)
         : config[phase].initFrom
-  if (given !== null) return { input: given, inputFound: existsSync(given) }
+  if (given !== null) return { input: given, inputFound: isNamed(given) || existsSync(given) }
   const before = phases.slice(0, phases.indexOf(phase))
   const planned = predecessors[phase].find((name) => before.includes(name))
   if (planned !== undefined) return { input: `phase ${planned} of this run`, inputFound: true }
@@ -82,9 +82,21 @@ function inputOf(
       if (existsSync(best)) return { input: best, inputFound: true }
     }
   }
-  if (phase === 'evaluate' || phase === 'export') return { input: 'no snapshot of a training phase', inputFound: false }
   if (phase === 'distill') return { input: 'no teacher', inputFound: false }
-  return { input: 'fresh weights', inputFound: true }
+  const trains = phase !== 'evaluate' && phase !== 'export'
+  const { name, pretrained } = (trains ? config[phase].backbone : null) ?? config.backbone
+  if (pretrained === false) {
+    if (trains) return { input: 'fresh weights', inputFound: true }
+    return { input: 'no snapshot of a training phase', inputFound: false }
+  }
+  const input = pretrained === true ? `published weights of ${name}` : pretrained
+  const inputFound = pretrained === true || isNamed(pretrained) || existsSync(pretrained)
+  return { input: trains ? input : `the classifier of ${input}`, inputFound }
+}
+
+/** On the hub: found out when it runs. */
+function isNamed(path: string): boolean {
+  return path.startsWith('hf:')
 }
 
 function outputsOf({ config }: ResolvedConfig, phase: PhaseName, run: RunPaths): string[] {

@@ -4,6 +4,7 @@ import type { Tensor } from '../binding/index.ts'
 import type { DownloadContext } from '../util/download.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
+import { ByteFile } from './checkpoint/byte-file.ts'
 import { parseHubAddress } from './hub/address.ts'
 import type { HubAddress } from './hub/address.ts'
 import { obtainFromHub } from './hub/obtain.ts'
@@ -58,6 +59,17 @@ export async function obtainWeights(source: WeightsSource, context: DownloadCont
       `${license === null ? 'licence: see the page of the repository' : `licence ${license}`}: ${path}`,
   )
   return path
+}
+
+/** Finds out before hours of other work whether weights can be had: fetches them, or looks whether the file is there. */
+export async function ensureWeights(
+  name: string,
+  pretrained: boolean | string,
+  context: DownloadContext,
+): Promise<void> {
+  const source = weightsSource(name, pretrained)
+  if (source?.kind === 'hub') await obtainFromHub(source.address, context)
+  if (source?.kind === 'file') await (await ByteFile.open(source.path)).close()
 }
 
 /** How timm's networks name their last linear layer. A test holds it against every family. */

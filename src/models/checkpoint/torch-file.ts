@@ -9,8 +9,8 @@ import type { StoredTensor, Tensor } from '../../binding/index.ts'
 import { SnapshotError } from '../../util/errors.ts'
 import { unpickle } from '../../util/pickle.ts'
 import { ByteFile } from './byte-file.ts'
-import { TorchTensor, torchVocabulary } from './torch-pickle.ts'
-import type { TorchStorage } from './torch-pickle.ts'
+import { torchVocabulary } from './torch-pickle.ts'
+import type { TorchStorage , TorchTensor} from './torch-pickle.ts'
 import { placeOf, readZipDirectory } from './zip.ts'
 
 export interface TorchFile {

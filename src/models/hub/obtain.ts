@@ -6,7 +6,7 @@ import { FileLock } from '../../binding/index.ts'
 import { download } from '../../util/download.ts'
 import type { DownloadContext } from '../../util/download.ts'
 import { SnapshotError } from '../../util/errors.ts'
-import { writeError } from '../../util/files.ts'
+import { systemCode } from '../../util/files.ts'
 import { fileUrl, isCommit } from './address.ts'
 import type { HubAddress } from './address.ts'
 import { RepositoryCache, sizeOf } from './cache.ts'
@@ -72,14 +72,11 @@ async function obtainFile(
     return pointer
   }
   const blob = cache.blob(file.etag)
+  let lock: FileLock | null = null
   try {
     await mkdir(join(cache.folder, 'blobs'), { recursive: true })
     await mkdir(cache.locks, { recursive: true })
-  } catch (error) {
-    throw writeError(error, cache.folder)
-  }
-  const lock = await acquire(join(cache.locks, `${file.etag}.lock`), address, context)
-  try {
+    lock = await acquire(join(cache.locks, `${file.etag}.lock`), address, context)
     if ((await sizeOf(blob)) !== file.size) {
       await rm(pointer, { force: true })
       await fetchBlob(address, name, file, blob, settings, context)
@@ -89,9 +86,15 @@ async function obtainFile(
     await cache.setRef(address.revision, file.commit)
     return path
   } catch (error) {
-    throw error instanceof SnapshotError ? error : writeError(error, cache.folder)
+    context.signal?.throwIfAborted()
+    if (error instanceof SnapshotError) throw error
+    const why = systemCode(error) ?? (error instanceof Error ? error.message : String(error))
+    throw new SnapshotError(
+      `${address.repo}: cannot be stored in ${cache.folder} (${why}). Make the folder writable, free space, or set HF_HUB_CACHE to another one.`,
+      { cause: error },
+    )
   } finally {
-    lock.release()
+    lock?.release()
   }
 }
 

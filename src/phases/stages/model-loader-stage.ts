@@ -1,8 +1,13 @@
-/** Provides the networks of the registry, and tries the configured ones once, so that a wrong option fails before training. */
-import { createBackbone, type BackboneOptions } from '../../models/index.ts'
-import { trainingPhaseNames, type PhaseName } from '../context.ts'
+/**
+ * Provides the networks of the registry, tries the configured ones once, and fetches or looks for the weights that they start from, so that
+ * what is wrong fails before training.
+ */
+import { createBackbone, ensureWeights, type BackboneOptions } from '../../models/index.ts'
+import { predecessors, trainingPhaseNames, type PhaseName } from '../context.ts'
 import { withDownloads } from '../download-progress.ts'
+import { namesWeights } from '../lineage.ts'
 import type { Stage, StageContext } from '../orchestrator.ts'
+import type { PipelineConfig } from '../pipeline-config.ts'
 
 export class ModelLoaderStage implements Stage {
   readonly name: string = 'model'
@@ -18,12 +23,17 @@ export class ModelLoaderStage implements Stage {
     context.createBackbone = (request) =>
       withDownloads(context.progress, (progress) => createBackbone({ logger, signal, progress, ...request }))
     const tried = new Set<string>()
-    for (const name of this.#phases ?? trainingPhaseNames) {
-      if (!trainingPhaseNames.includes(name)) continue
+    for (const name of trainingPhaseNames) {
+      if (!this.#runs(name, config)) continue
       const options = config[name as 'train']
-      if (this.#phases === null && !options.enabled) continue
       const backbone: BackboneOptions = options.backbone ?? config.backbone
       const imageSize = options.imageSize ?? data?.imageSize ?? config.data.imageSize ?? 32
+      // A phase that goes on from another one takes the weights of that one, unless it names some itself.
+      const needed = predecessors[name].length === 0 ? backbone.pretrained : (options.backbone?.pretrained ?? false)
+      if (!context.resume)
+        await withDownloads(context.progress, (progress) =>
+          ensureWeights(backbone.name, needed, { logger, signal, progress }),
+        )
       const key = JSON.stringify([backbone, imageSize])
       if (tried.has(key)) continue
       tried.add(key)
@@ -37,5 +47,14 @@ export class ModelLoaderStage implements Stage {
       logger.info(`model: ${model.name}, ${model.parameterCount} parameters, ${model.numFeatures} features`)
       model.dispose()
     }
+    const teacher = this.#runs('distill', config) && !context.resume ? config.distill.teacherBackbonePath : null
+    if (teacher !== null && (await namesWeights(teacher)))
+      await withDownloads(context.progress, (progress) =>
+        ensureWeights((config.distill.teacherBackbone ?? config.backbone).name, teacher, { logger, signal, progress }),
+      )
+  }
+
+  #runs(name: PhaseName, config: PipelineConfig): boolean {
+    return this.#phases === null ? config[name as 'train'].enabled : this.#phases.includes(name)
   }
 }

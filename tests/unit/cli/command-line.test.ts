@@ -66,6 +66,20 @@ describe('run-pipeline', { concurrency: 2 }, () => {
     assert.match(stdout, /2\. evaluate\n {5}from phase arcface of this run\n {5}to +eval_results\/digits/)
   })
 
+  it('--plan says which published weights a phase starts from', async () => {
+    const inputs = async (...args: string[]): Promise<[string, boolean][]> => {
+      const { stdout } = await run('--plan', '--json', '--name', 'never', ...args)
+      const { phases } = JSON.parse(stdout) as { phases: { input: string; input_found: boolean }[] }
+      return phases.map(({ input, input_found: found }) => [input, found])
+    }
+    const weights = ['--set', 'backbone={name: resnet18, pretrained: true}']
+    assert.deepEqual(await inputs('--phases', 'supcon', ...weights), [['published weights of resnet18', true]])
+    assert.deepEqual(await inputs('--phases', 'evaluate', '--set', 'backbone.pretrained=absent.pth'), [
+      ['the classifier of absent.pth', false],
+    ])
+    assert.deepEqual(await inputs('--phases', 'evaluate', '--set', 'evaluate.model=hf:a/b'), [['hf:a/b', true]])
+  })
+
   it('--plan --json tells the same as data', async () => {
     const { code, stdout } = await run(
       '--dataset',

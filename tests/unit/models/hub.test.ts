@@ -172,8 +172,17 @@ describe('weights from the hub', () => {
       (await promisify(execFile)(process.execPath, ['--import', 'tsx', child, main.repo], { env: process.env })).stdout
     const paths = await Promise.all([run(), run(), run()])
     assert.equal(new Set(paths).size, 1)
-    assert.deepEqual(readFileSync(paths[0] as string), bytes)
+    assert.deepEqual(readFileSync(paths[0]), bytes)
     assert.equal(server.bodies().filter(({ at }) => at === 'storage').length, 1)
+  })
+
+  it('a cache that cannot be written is named, with the variable that moves it', async () => {
+    writeFileSync(join(home, 'a-file'), '')
+    process.env['HF_HUB_CACHE'] = join(home, 'a-file')
+    await assert.rejects(
+      obtainFromHub(main, context),
+      refuses(/cannot be stored in .*a-file.*ENOTDIR.*set HF_HUB_CACHE/),
+    )
   })
 
   it('tell how far they are', async () => {

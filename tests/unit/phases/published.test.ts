@@ -128,6 +128,21 @@ describe('training from published weights', () => {
     )
   })
 
+  it('weights that are not there end a pipeline before it trains', async () => {
+    const missing = join(root, 'missing.pth')
+    const phases = ['train', 'distill'] as const
+    for (const [name, given] of [
+      ['missing-own', { distill: { ...short, backbone: { ...backbone, pretrained: missing } } }],
+      ['missing-teacher', { distill: { ...short, teacherBackbonePath: missing } }],
+    ] as const) {
+      await assert.rejects(
+        run(name, phases, { backbone, train: short, ...given }),
+        /missing\.pth: there is no such file/,
+      )
+      assert.ok(!heard.some((line) => line.startsWith('train')), heard.join('\n'))
+    }
+  })
+
   it('a teacher’s backbone and head may be two files', async () => {
     const head = join(root, 'head.safetensors')
     await torch.scope(() => saveSafetensors(head, new Map([['weight', torch.ones([10, 16])]])))

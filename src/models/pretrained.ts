@@ -75,6 +75,9 @@ export async function ensureWeights(
 /** How timm's networks name their last linear layer. A test holds it against every family. */
 const classifierNames = /^(fc|linear|head|head\.fc)\.(weight|bias)$/
 
+/** Stored by some versions of timm and by pretraining programs, and left out by timm too: tables and masks of windows, the mask's token. */
+const unusedNames = /(^|\.)(relative_position_index|relative_coords_table|attn_mask|mask_token)$/
+
 export interface PretrainedReport {
   /** What was taken from where, when the file holds more than a state dict. */
   readonly notes: readonly string[]
@@ -84,7 +87,7 @@ export interface PretrainedReport {
 
 /**
  * Loads a file of the network's names into `model`. The classifier is left at its fresh values when the file has none or one of another
- * number of classes, and left out when the model has none. Batch counters that PyTorch did not store before version 0.4.1 start at 0.
+ * number of classes, and left out when the model has none. Tables that the network computes itself are left out. Batch counters that PyTorch did not store before version 0.4.1 start at 0.
  * All else must fit.
  *
  * @param onClassifier is given the file's classifier, weight [C, D] and bias [C], when the model has none; valid during the call
@@ -97,6 +100,7 @@ export async function loadPretrained(
 ): Promise<PretrainedReport> {
   return torch.scope(async () => {
     const { tensors: given, found } = await readWeights(path)
+    const notes = found === '' ? [] : [`${path}: weights ${found}`]
     const warnings: string[] = []
     const own = model.stateDict()
     const state = new Map(given)
@@ -111,6 +115,13 @@ export async function loadPretrained(
       if (ownClassifier.length > 0 || onClassifier === undefined) {
         warnings.push(differentClassifier(path, [ownClassifier, own], [givenClassifier, given]))
       }
+    }
+    const unused = [...given.keys()].filter((name) => unusedNames.test(name) && !own.has(name))
+    for (const name of unused) state.delete(name)
+    if (unused.length > 0) {
+      notes.push(
+        `${path}: ${unused.length} tensors that the network computes itself or that only pretraining used are left out.`,
+      )
     }
     const counters = missingCounters(own, state)
     for (const name of counters) state.set(name, own.get(name) as Tensor)
@@ -127,7 +138,7 @@ export async function loadPretrained(
       ])
       await onClassifier(new Map(parts))
     }
-    return { notes: found === '' ? [] : [`${path}: weights ${found}`], warnings }
+    return { notes, warnings }
   })
 }
 

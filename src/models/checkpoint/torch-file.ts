@@ -10,7 +10,7 @@ import { SnapshotError } from '../../util/errors.ts'
 import { unpickle } from '../../util/pickle.ts'
 import { ByteFile } from './byte-file.ts'
 import { torchVocabulary } from './torch-pickle.ts'
-import type { TorchStorage , TorchTensor} from './torch-pickle.ts'
+import type { TorchStorage, TorchTensor } from './torch-pickle.ts'
 import { placeOf, readZipDirectory } from './zip.ts'
 
 export interface TorchFile {

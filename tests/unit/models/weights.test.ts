@@ -134,6 +134,26 @@ describe('createModel with a pretrained file', () => {
     })
   })
 
+  it('leaves out tables that the network computes itself, and says so', async () => {
+    using original = await createModel('small_cnn', { numClasses: 2, width: 4, seed: 3 })
+    const path = join(folder, 'with-tables.safetensors')
+    const table = 'layers.1.blocks.1.attn_mask'
+    await torch.scope(() =>
+      saveSafetensors(
+        path,
+        new Map([...original.stateDict(), [table, torch.zeros([4])], ['mask_token', torch.zeros([2])]]),
+      ),
+    )
+    const heard: string[] = []
+    const logger = { ...silentLogger, info: (message: string) => void heard.push(message) }
+    using model = await createModel('small_cnn', { numClasses: 2, width: 4, pretrained: path, logger })
+    torch.scope(() => {
+      for (const [name, tensor] of original.stateDict())
+        assert.deepEqual(model.stateDict().get(name)?.toArray(), tensor.toArray(), name)
+    })
+    assert.match(heard.join(), /2 tensors that the network computes itself or that only pretraining used are left out/)
+  })
+
   it('starts batch counters that old checkpoints lack at 0, and says so', async () => {
     using original = await createModel('resnet_test', { numClasses: 2, seed: 3 })
     const path = join(folder, 'before-0.4.1.safetensors')

@@ -20,7 +20,7 @@ export interface TrialSetup {
 export function requestFor(
   setup: Pick<TrialSetup, 'file' | 'request'>,
   params: Params,
-  phases = setup.file.phases,
+  phases: TrialSetup['file']['phases'] = setup.file.phases,
 ): ConfigRequest {
   const overrides = Object.entries(params).map(([key, value]) => `${key}=${JSON.stringify(value)}`)
   return { ...setup.request, set: [...(setup.request.set ?? []), ...overrides], phases }

@@ -16,17 +16,15 @@ export async function namesWeights(path: string): Promise<boolean> {
 /**
  * Finds out before hours of training that nothing of it gives the classifier that evaluate and export need.
  *
- * @param published whether backbone.pretrained names weights, which may have one
  * @throws {ConfigError} when none of the phases trains one, the run has none, and none is named
  */
 export async function expectClassifier(
   phases: readonly PhaseName[],
   named: Readonly<Record<'evaluate' | 'export', string | null>>,
   runs: Pick<PhaseContext, 'run' | 'parentRun'>,
-  published: boolean,
 ): Promise<void> {
-  // A published classifier is taken where nothing is trained; behind a training it would not be what was trained.
-  if (published && !phases.some((phase) => trainingPhaseNames.includes(phase))) return
+  // Where nothing is trained nothing is lost by looking later, and a published classifier may serve.
+  if (!phases.some((phase) => trainingPhaseNames.includes(phase))) return
   for (const phase of ['evaluate', 'export'] as const) {
     if (!phases.includes(phase) || named[phase] !== null) continue
     if (predecessors[phase].some((predecessor) => phases.includes(predecessor))) continue
@@ -35,7 +33,7 @@ export async function expectClassifier(
         if ((await findSnapshot(join((run as RunPaths).snapshots, predecessor))) !== null) return
     throw new ConfigError(
       `${phase} needs a trained classifier, and none of ${phases.join(', ')} trains one. ` +
-        `Add ${predecessors[phase].join(', ')} to the phases, or give ${phase}.model, or backbone.pretrained with a classifier.`,
+        `Add ${predecessors[phase].join(', ')} to the phases, or give ${phase}.model.`,
     )
   }
 }

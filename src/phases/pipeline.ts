@@ -55,6 +55,6 @@ export async function runPipeline(config: PipelineConfig, options: RunPipelineOp
     options.run ??
     chooseRun(config.run.directory, config.run.name, { phases, resume: options.resume ?? false, claim: false })
   const named = { evaluate: config.evaluate.model, export: config.export.model }
-  await expectClassifier(phases, named, runs, config.backbone.pretrained !== false)
+  await expectClassifier(phases, named, runs)
   return pipelineFor(phases, config).run(own, options)
 }

@@ -187,13 +187,12 @@ test('digits › distillation takes a teacher from paths: a snapshot folder, or 
   assert.deepEqual(folder.phases[0]?.metrics, files.phases[0]?.metrics)
 })
 
-test('digits › distillation without a teacher, or with a PyTorch pickle, says what to give', async () => {
+test('digits › distillation without a teacher, or with one that is not there, says what to give', async () => {
   await assert.rejects(run('orphan', ['distill']), /distill: expected a teacher.*teacher_backbone_path/)
   await assert.rejects(
     run('orphan', ['distill'], { distill: { teacherBackbonePath: 'snapshot_epoch_30.pth' } }),
     (error: unknown) =>
-      error instanceof SnapshotError &&
-      /snapshot_epoch_30\.pth is a PyTorch checkpoint.*not available yet/.test(error.message),
+      error instanceof SnapshotError && /snapshot_epoch_30\.pth: there is no such file/.test(error.message),
   )
 })
 
@@ -210,6 +209,7 @@ test('digits › a predecessor of another architecture is left aside with a warn
 })
 
 test('digits › supcon alone cannot be evaluated, and says why', async () => {
+  await assert.rejects(run('contrast', ['supcon', 'evaluate']), /none of supcon, evaluate trains one/)
   await run('contrast', ['supcon'], { supcon: { epochs: 1 } })
   await assert.rejects(run('contrast', ['evaluate']), /has no snapshot of distill, arcface, train/)
   await assert.rejects(

@@ -238,6 +238,7 @@ Napi::Value list_backbones(const Napi::CallbackInfo& info) {
     object.Set("preprocessing", preprocessing_object(info.Env(), entry.preprocessing));
     object.Set("weights", entry.weights);
     object.Set("license", entry.license);
+    object.Set("aliasOf", entry.alias_of);
     array.Set(array.Length(), object);
   }
   return array;

@@ -7,6 +7,9 @@
 #include "nn/backbones/cifar_cnn.h"
 #include "nn/backbones/cifar_resnet.h"
 #include "nn/backbones/convnext.h"
+#include "nn/backbones/dinov2.h"
+#include "nn/backbones/dinov3.h"
+#include "nn/backbones/eva.h"
 #include "nn/backbones/resnet.h"
 #include "nn/backbones/small_cnn.h"
 #include "nn/backbones/swin_v2.h"
@@ -22,8 +25,8 @@ using HeadFactory = std::shared_ptr<Module> (*)(const Options&);
 /// One line a family.
 const std::vector<const BackboneFamily*>& families() {
   static const std::vector<const BackboneFamily*> list{
-      &cifar_cnn_family(), &cifar_resnet_family(), &convnext_family(), &resnet_family(),
-      &small_cnn_family(), &swin_v2_family(),      &vit_family(),
+      &cifar_cnn_family(), &cifar_resnet_family(), &convnext_family(), &dinov2_family(),  &dinov3_family(),
+      &eva_family(),       &resnet_family(),       &small_cnn_family(), &swin_v2_family(), &vit_family(),
   };
   return list;
 }
@@ -37,6 +40,29 @@ const std::vector<std::pair<std::string, HeadFactory>>& heads() {
   return table;
 }
 
+const std::string& without_alias(const std::string& name) {
+  for (const auto* family : families()) {
+    for (const auto& [alias, target] : family->aliases) {
+      if (alias == name) return target;
+    }
+  }
+  return name;
+}
+
+/// Why a network has no use for an option of the transformers, where "unknown option" would leave the user guessing.
+void explain_refusal(const BackboneEntry& entry, const Options& options) {
+  for (const auto* family : {"vit", "dinov2", "dinov3", "eva"}) {
+    if (entry.family == family) return;
+  }
+  const auto* reason = entry.family == "swin_v2" ? "attends within windows of a fixed grid, where no token may be missing"
+                                                 : "is a convolutional network, which has no tokens";
+  for (const auto* key : {"token_merging_ratio", "token_merging_inflection", "token_learner_tokens"}) {
+    if (!options.has(key)) continue;
+    throw error(ErrorKind::Config, options.owner(), ": ", key, " is for the families vit, dinov2, dinov3 and eva; ", entry.name, " ", reason,
+                ". Remove it.");
+  }
+}
+
 [[noreturn]] void fail_unknown(const std::string& what, const std::string& name, const std::vector<std::string>& known) {
   const auto near = near_names(name, known);
   throw error(ErrorKind::Config, "expected a known ", what, " but got \"", name, "\". ",
@@ -48,18 +74,28 @@ const std::vector<std::pair<std::string, HeadFactory>>& heads() {
 const std::vector<BackboneEntry>& backbones() {
   static const std::vector<BackboneEntry> sorted = [] {
     std::vector<BackboneEntry> list;
-    for (const auto* family : families()) list.insert(list.end(), family->entries.begin(), family->entries.end());
+    for (const auto* family : families()) {
+      list.insert(list.end(), family->entries.begin(), family->entries.end());
+      for (const auto& [alias, target] : family->aliases) {
+        auto entry = *std::find_if(family->entries.begin(), family->entries.end(), [&](const auto& own) { return own.name == target; });
+        entry.alias_of = entry.name;
+        entry.name = alias;
+        list.push_back(std::move(entry));
+      }
+    }
     std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     return list;
   }();
   return sorted;
 }
 
-std::shared_ptr<Backbone> create_backbone(const std::string& name, const Options& options) {
+std::shared_ptr<Backbone> create_backbone(const std::string& asked, const Options& options) {
+  const auto& name = without_alias(asked);
   for (const auto* family : families()) {
     for (const auto& entry : family->entries) {
       if (entry.name != name) continue;
       const InitSeed seed(options);
+      explain_refusal(entry, options);
       auto backbone = family->make(name, options);
       auto preprocessing = entry.preprocessing;
       preprocessing.image_size = options.integer("image_size", preprocessing.image_size);

@@ -102,6 +102,33 @@ static void initialisation_is_timms() {
   CHECK_TRUE(std::abs(spread(plain["layer3.1.conv1.weight"]) / std::sqrt(2.0 / (64 * 9)) - 1) < 0.02);
 }
 
+static void aliases_name_the_same_network() {
+  const auto entry = std::find_if(backbones().begin(), backbones().end(), [](const auto& one) { return one.name == "dinov2_small14"; });
+  CHECK_TRUE(entry != backbones().end() && entry->alias_of == "vit_small_patch14_dinov2" && entry->weights == "timm/vit_small_patch14_dinov2.lvd142m");
+  const auto make = [](const std::string& name) {
+    return create_backbone(name, Options(name, {{"image_size", 28.0}, {"num_classes", 2.0}, {"seed", 9.0}}));
+  };
+  const auto alias = make("dinov2_small14"), own = make("vit_small_patch14_dinov2");
+  CHECK_TRUE(described(alias->named_parameters()) == described(own->named_parameters()));
+  CHECK_TRUE(alias->parameters()[5].equal(own->parameters()[5]));
+}
+
+// What timm's Eva and GluMlp do beyond a truncated normal.
+static void initialisation_of_eva_and_swiglu() {
+  auto eva = create_backbone("eva02_tiny_patch14_224", Options("eva", {{"seed", 1.0}, {"image_size", 28.0}}));
+  const auto state = eva->named_parameters();
+  const auto spread = [&](const std::string& name) { return state[name].std().item<double>(); };
+  CHECK_TRUE(std::abs(spread("blocks.0.attn.proj.weight") - 0.02 / std::sqrt(2.0)) < 3e-4);
+  CHECK_TRUE(std::abs(spread("blocks.11.mlp.fc2.weight") - 0.02 / std::sqrt(24.0)) < 1e-4);
+  CHECK_TRUE(std::abs(spread("head.weight") - 0.00002) < 1e-6);
+  CHECK_TRUE(spread("cls_token") > 0.01 && state["blocks.3.attn.q_bias"].abs().max().item<double>() == 0);
+  auto packed = create_backbone("dinov2_swiglu_test", Options("packed", {{"seed", 1.0}}));
+  const auto weight = packed->named_parameters()["blocks.1.mlp.fc1.weight"], bias = packed->named_parameters()["blocks.1.mlp.fc1.bias"];
+  CHECK_TRUE(weight.slice(0, 48).abs().max().item<double>() < 1e-5 && weight.slice(0, 0, 48).std().item<double>() > 0.015);
+  CHECK_TRUE(bias.slice(0, 48).eq(1).all().item<bool>() && bias.slice(0, 0, 48).eq(0).all().item<bool>());
+  CHECK_TRUE(packed->named_parameters()["blocks.1.ls2.gamma"].sub(1e-5).abs().max().item<double>() < 1e-9);
+}
+
 static void seeds_repeat_and_leave_the_stream_alone() {
   const auto weight = [](double seed) {
     return create_backbone("small_cnn", Options("small_cnn", {{"seed", seed}}))->parameters().front().clone();
@@ -152,7 +179,9 @@ static void parts_cover_every_backbone() {
   for (const auto& entry : backbones()) {
     if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
     std::map<std::string, OptionValue> options{{"num_classes", 0.0}};
-    if (entry.family != "vit") options["use_cbam"] = true;
+    const bool sequence = std::set<std::string>{"vit", "dinov2", "dinov3", "eva"}.contains(entry.family);
+    if (sequence) options["token_learner_tokens"] = 3.0;
+    else options["use_cbam"] = true;
     const auto whole = create_backbone(entry.name, Options(entry.name, options));
     for (const auto& parts : {whole->layers(), whole->stages()}) {
       for (const auto& parameter : whole->named_parameters()) {
@@ -191,7 +220,7 @@ static void wrong_options_are_refused() {
 int main() {
   at::set_num_threads(1);
   std::set<std::string> seen;
-  for (const auto* file : {"models.json", "backbones_conv.json"}) {
+  for (const auto* file : {"models.json", "backbones_conv.json", "backbones_transformer.json"}) {
     const auto golden = trivium::testing::golden(file);
     for (const auto& expected : golden["backbones"].list) {
       trivium::testing::agrees_with_golden(expected);
@@ -203,10 +232,13 @@ int main() {
     seen.insert(row["name"].text);
   }
   for (const auto& entry : backbones()) {
-    trivium::testing::report(seen.contains(entry.name), __FILE__, __LINE__, entry.name + " has no golden values");
+    const auto& name = entry.alias_of.empty() ? entry.name : entry.alias_of;
+    trivium::testing::report(seen.contains(name), __FILE__, __LINE__, name + " has no golden values");
   }
   every_backbone_trains();
   initialisation_is_timms();
+  initialisation_of_eva_and_swiglu();
+  aliases_name_the_same_network();
   seeds_repeat_and_leave_the_stream_alone();
   conv_nets_are_channels_last();
   swin_attention_is_bounded();

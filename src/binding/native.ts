@@ -53,6 +53,8 @@ export interface BackboneEntry {
   readonly weights: string
   /** of those weights, an SPDX identifier */
   readonly license: string
+  /** the name of the network that this is another name of; "" where this is its own */
+  readonly aliasOf: string
 }
 
 export interface BackboneCost {

@@ -5,8 +5,8 @@
 
 namespace trivium::nn {
 
-/// Names: vit_tiny_patch16_224, vit_small_patch16_224, vit_base_patch16_224 or vit_test (two blocks of width 32, patch 8, image 32).
-/// Options: num_classes, image_size, patch_size (divides image_size).
+/// vit_{tiny … gigantic}_patch{8, 14, 16, 32}_{224, 384}, timm's test_vit and test_vit2, and vit_test (two blocks of width 32, patch 8,
+/// image 32). Options: those of VisionTransformer.
 const BackboneFamily& vit_family();
 
 }  // namespace trivium::nn

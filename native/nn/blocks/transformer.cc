@@ -1,55 +1,68 @@
 #include "nn/blocks/transformer.h"
 
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/full.h>
 
-#include "nn/blocks/init.h"
+#include "nn/blocks/token_merging.h"
 
 namespace trivium::nn {
+namespace {
 
-std::shared_ptr<Linear> vit_linear(int64_t in_features, int64_t out_features) {
-  const auto layer = std::make_shared<Linear>(in_features, out_features);
-  truncated_normal_(layer->weight, 0.02);
-  at::NoGradGuard no_grad;
-  layer->bias.zero_();
-  return layer;
-}
+constexpr double kLayerScale = 1e-5;
 
-torch::nn::LayerNorm vit_norm(int64_t width) { return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-6)); }
+/// timm's LayerScale as a module, for its name: "gamma".
+class LayerScale : public torch::nn::Module {
+ public:
+  explicit LayerScale(int64_t width) { gamma = register_parameter("gamma", at::full({width}, kLayerScale)); }
+  torch::Tensor gamma;
+};
 
-Attention::Attention(int64_t width, int64_t heads) : heads_(heads), head_width_(width / heads) {
-  qkv_ = register_module("qkv", vit_linear(width, 3 * width));
-  proj_ = register_module("proj", vit_linear(width, width));
-}
+torch::nn::LayerNorm norm(int64_t width, double eps) { return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(eps)); }
 
-torch::Tensor Attention::forward(const torch::Tensor& tokens) {
-  const int64_t count = tokens.size(1);
-  // The batch is −1 and never a number: a number would be frozen into a traced graph.
-  const auto qkv = qkv_->forward(tokens)                               // [N, T, 3D]
-                       .reshape({-1, count, 3, heads_, head_width_})   // [N, T, 3, H, d]
-                       .permute({2, 0, 3, 1, 4});                      // [3, N, H, T, d]
-  const auto mixed = at::scaled_dot_product_attention(qkv.select(0, 0), qkv.select(0, 1), qkv.select(0, 2));  // [N, H, T, d]
-  return proj_->forward(mixed.transpose(1, 2).flatten(2));             // [N, T, D]
-}
+torch::Tensor scaled(const torch::Tensor& branch, const torch::Tensor& gamma) { return gamma.defined() ? branch * gamma : branch; }
 
-Mlp::Mlp(int64_t width, int64_t hidden) {
-  fc1_ = register_module("fc1", vit_linear(width, hidden));
-  fc2_ = register_module("fc2", vit_linear(hidden, width));
-}
+}  // namespace
 
-torch::Tensor Mlp::forward(const torch::Tensor& tokens) { return fc2_->forward(at::gelu(fc1_->forward(tokens))); }
-
-TransformerBlock::TransformerBlock(int64_t width, int64_t heads, int64_t hidden) {
-  norm1_ = register_module("norm1", vit_norm(width));
-  attn_ = register_module("attn", std::make_shared<Attention>(width, heads));
-  norm2_ = register_module("norm2", vit_norm(width));
-  mlp_ = register_module("mlp", std::make_shared<Mlp>(width, hidden));
+TransformerBlock::TransformerBlock(const BlockShape& shape, std::shared_ptr<Rotary> rotary)
+    : post_norm_(shape.post_norm), merged_(shape.merged), rotary_(std::move(rotary)) {
+  const int64_t width = shape.attention.width;
+  const bool parameter = shape.scale == BlockShape::Scale::Parameter, submodule = shape.scale == BlockShape::Scale::Submodule;
+  if (parameter) {
+    gamma_1_ = register_parameter("gamma_1", at::full({width}, kLayerScale));
+    gamma_2_ = register_parameter("gamma_2", at::full({width}, kLayerScale));
+  }
+  const auto layer_scale = [&](const char* name) { return register_module(name, std::make_shared<LayerScale>(width))->gamma; };
+  // The order in which timm registers them is the order of its parameters.
+  const auto attention = [&] { attn_ = register_module("attn", std::make_shared<Attention>(shape.attention, rotary_)); };
+  const auto mlp = [&] { mlp_ = register_module("mlp", std::make_shared<Mlp>(shape.mlp)); };
+  if (post_norm_) attention();
+  norm1_ = register_module("norm1", norm(width, shape.norm_eps));
+  if (!post_norm_) attention();
+  if (submodule) gamma_1_ = layer_scale("ls1");
+  drop_path1_ = register_module("drop_path1", std::make_shared<DropPath>(shape.drop_path));
+  if (post_norm_) mlp();
+  norm2_ = register_module("norm2", norm(width, shape.norm_eps));
+  if (!post_norm_) mlp();
+  if (submodule) gamma_2_ = layer_scale("ls2");
+  drop_path2_ = register_module("drop_path2", std::make_shared<DropPath>(shape.drop_path));
 }
 
 torch::Tensor TransformerBlock::forward(const torch::Tensor& tokens) {
-  const auto mixed = tokens + attn_->forward(norm1_->forward(tokens));
-  return mixed + mlp_->forward(norm2_->forward(mixed));
+  TokenState state;
+  return forward(tokens, state);
+}
+
+torch::Tensor TransformerBlock::forward(const torch::Tensor& tokens, TokenState& state) {
+  torch::Tensor keys;
+  auto* wanted = merged_ > 0 ? &keys : nullptr;
+  auto branch = post_norm_ ? norm1_->forward(attn_->forward(tokens, state, wanted))
+                           : scaled(attn_->forward(norm1_->forward(tokens), state, wanted), gamma_1_);
+  auto mixed = tokens + drop_path1_->forward(branch);
+  if (merged_ > 0) {
+    mixed = merge_tokens(mixed, keys, merged_, state);
+    if (rotary_) rotary_->turn(state);
+  }
+  branch = post_norm_ ? norm2_->forward(mlp_->forward(mixed)) : scaled(mlp_->forward(norm2_->forward(mixed)), gamma_2_);
+  return mixed + drop_path2_->forward(branch);
 }
 
 }  // namespace trivium::nn

@@ -1,0 +1,69 @@
+#include "nn/blocks/attention.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <optional>
+
+namespace trivium::nn {
+
+Attention::Attention(const AttentionShape& shape, std::shared_ptr<Rotary> rotary)
+    : heads_(shape.heads), head_width_(shape.width / shape.heads), rotary_(std::move(rotary)) {
+  using Layout = AttentionShape::Layout;
+  const int64_t width = shape.width;
+  if (shape.layout == Layout::NoKeyBias && shape.bias) {
+    q_bias_ = register_parameter("q_bias", at::zeros({width}));
+    v_bias_ = register_parameter("v_bias", at::zeros({width}));
+  }
+  if (shape.layout == Layout::Separate) {
+    q_proj_ = register_module("q_proj", std::make_shared<Linear>(width, width, shape.bias));
+    k_proj_ = register_module("k_proj", std::make_shared<Linear>(width, width, false));
+    v_proj_ = register_module("v_proj", std::make_shared<Linear>(width, width, shape.bias));
+  } else {
+    qkv_ = register_module("qkv", std::make_shared<Linear>(width, 3 * width, shape.layout == Layout::Fused && shape.bias));
+  }
+  if (shape.inner_norm) {
+    norm_ = register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(shape.norm_eps)));
+  }
+  proj_ = register_module("proj", std::make_shared<Linear>(width, width));
+}
+
+torch::Tensor Attention::heads(const torch::Tensor& projected) const {
+  return projected.reshape({-1, projected.size(1), heads_, head_width_}).transpose(1, 2);
+}
+
+torch::Tensor Attention::forward(const torch::Tensor& tokens, const TokenState& state, torch::Tensor* keys) {
+  const int64_t count = tokens.size(1);
+  torch::Tensor q, k, v;  // [N, H, P + T, d]
+  if (qkv_) {
+    const auto projected = q_bias_.defined() ? qkv_->forward(tokens, at::cat({q_bias_, at::zeros_like(q_bias_), v_bias_}))
+                                             : qkv_->forward(tokens);  // [N, P + T, 3D]
+    // The batch is −1 and never a number: a number would be frozen into a traced graph.
+    const auto qkv = projected.reshape({-1, count, 3, heads_, head_width_}).permute({2, 0, 3, 1, 4});
+    q = qkv.select(0, 0);
+    k = qkv.select(0, 1);
+    v = qkv.select(0, 2);
+  } else {
+    q = heads(q_proj_->forward(tokens));
+    k = heads(k_proj_->forward(tokens));
+    v = heads(v_proj_->forward(tokens));
+  }
+  if (keys != nullptr) *keys = k.detach().mean(1);
+  if (rotary_) {
+    q = rotary_->apply(q, state);
+    k = rotary_->apply(k, state);
+  }
+  std::optional<torch::Tensor> bias;
+  if (state.sizes.defined()) {
+    // [N, 1, 1, P + T]; a prefix token counts once: log 1 = 0.
+    bias = at::constant_pad_nd(state.sizes.log().squeeze(2), {state.prefix, 0}).unsqueeze(1).unsqueeze(1).to(q.scalar_type());
+  }
+  auto mixed = at::scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).flatten(2);  // [N, P + T, D]
+  if (!norm_.is_empty()) mixed = norm_->forward(mixed);
+  return proj_->forward(mixed);
+}
+
+}  // namespace trivium::nn

@@ -37,3 +37,19 @@ export function vectorNorm(order: 'ord' | 'p'): (call: Call, b: GraphBuilder) =>
     call.result(b.add(`ReduceL${power}`, [input], attributes))
   }
 }
+
+/** Of all elements; of two tensors; or along an axis, with the place of the first that is largest. */
+export function maximum(call: Call, b: GraphBuilder): void {
+  const self = call.tensor('self')
+  if (call.overload === 'other') {
+    const dtype = call.outputDType
+    const both = ['self', 'other'].map((name) => b.castFrom(call.tensor(name), call.type(name), dtype))
+    call.result(b.add('Max', both))
+    return
+  }
+  const keepdims = int(keepsDimensions(call))
+  call.result(b.add('ReduceMax', [self], { axes: ints(axesOf(call)), keepdims }))
+  if (call.overload !== 'dim') return
+  const axis = int(call.axis('dim', call.type('self').shape.length))
+  call.result(b.add('ArgMax', [self], { axis, keepdims, select_last_index: int(0) }), 1)
+}

@@ -3,6 +3,7 @@
 import { int, ints } from '../onnx-model.ts'
 import type { GraphBuilder } from './builder.ts'
 import type { Call } from './call.ts'
+import type { Lowering } from './lowering.ts'
 
 /** The value itself: contiguous, detach, dropout in evaluation … */
 export function identity(call: Call): void {
@@ -61,6 +62,11 @@ export function expand(call: Call, b: GraphBuilder): void {
   // Expand keeps a size where 1 is asked for, so that sizes which agree already need no number, the batch above all.
   const asked = to.map((size, i) => (size === from[i - (to.length - from.length)] ? 1 : size))
   call.result(b.add('Expand', [call.tensor('self'), b.shape(asked)]))
+}
+
+/** A constant of another tensor's shape. */
+export function filledLike(value: number): Lowering {
+  return (call, b) => call.result(b.add('Expand', [b.scalar(value, call.outputDType), b.shape(call.outputShape)]))
 }
 
 export function concatenate(call: Call, b: GraphBuilder): void {

@@ -5,6 +5,7 @@
 
 import type { Lowering } from './lowering.ts'
 import * as elementwise from './elementwise.ts'
+import * as indexing from './indexing.ts'
 import * as layers from './layers.ts'
 import * as reduce from './reduce.ts'
 import * as shape from './shape.ts'
@@ -37,6 +38,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'aten::contiguous': shape.identity,
   'aten::conv2d': layers.convolution,
   'aten::convolution': layers.convolution,
+  'aten::cos': elementwise.unary('Cos'),
   'aten::detach': shape.identity,
   'aten::div': elementwise.divide,
   'aten::dropout': shape.dropout,
@@ -45,6 +47,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'aten::expand': shape.expand,
   'aten::expand_as': shape.expand,
   'aten::flatten': shape.reshape,
+  'aten::gather': indexing.gather,
   'aten::gelu': elementwise.gelu,
   'aten::index_select': shape.indexSelect,
   'aten::Int': shape.sameSize('a'),
@@ -55,6 +58,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'aten::log': elementwise.unary('Log'),
   'aten::log_softmax': layers.softmax('LogSoftmax'),
   'aten::matmul': layers.matmul('other'),
+  'aten::max': reduce.maximum,
   'aten::max_pool2d': layers.maxPool2d,
   'aten::mean': reduce.reduce('ReduceMean'),
   'aten::mm': layers.matmul('mat2'),
@@ -63,6 +67,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'aten::neg': elementwise.unary('Neg'),
   'aten::norm': reduce.vectorNorm('p'),
   'aten::numpy_T': shape.reverseAxes,
+  'aten::ones_like': shape.filledLike(1),
   'aten::pad': shape.constantPad,
   'aten::permute': shape.permute,
   'aten::pow': elementwise.power,
@@ -72,12 +77,16 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'aten::rsqrt': elementwise.reciprocalSquareRoot,
   'aten::rsub': elementwise.reverseSubtract,
   'aten::scaled_dot_product_attention': layers.attention,
+  'aten::scatter': indexing.scatter,
+  'aten::scatter_add': indexing.scatterAdd,
   'aten::select': shape.select,
   'aten::sigmoid': elementwise.unary('Sigmoid'),
   'aten::silu': elementwise.silu,
+  'aten::sin': elementwise.unary('Sin'),
   'aten::size': shape.sizeOf,
   'aten::slice': shape.slice,
   'aten::softmax': layers.softmax('Softmax'),
+  'aten::sort': indexing.sort,
   'aten::split': shape.split,
   'aten::split_with_sizes': shape.split,
   'aten::sqrt': elementwise.unary('Sqrt'),
@@ -95,5 +104,6 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'aten::unflatten': shape.reshape,
   'aten::unsqueeze': shape.reshape,
   'aten::view': shape.reshape,
+  'aten::zeros_like': shape.filledLike(0),
   'prim::NumToTensor': shape.sameSize('a'),
 }

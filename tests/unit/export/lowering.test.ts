@@ -118,6 +118,22 @@ const scalarOther = (value: Value, ...more: (readonly [string, Value])[]): Case 
   args: () => [self(2, 3), ['other', value], ...more],
 })
 
+/** Row 0 names column 2 twice, so that a sum shows that it sums. */
+const places = (): Tensor => torch.tensor([2, 0, 2, 1, 0, 2], { shape: [2, 3], dtype: 'int64' })
+const scattered: Case = {
+  args: () => [self(2, 4), ['dim', -1], ['index', places()], ['src', positive(2, 3)]],
+}
+
+/** Named once each: which of two would stay is not defined. */
+const withDistinctPlaces: Case = {
+  args: () => [
+    self(2, 4),
+    ['dim', 1],
+    ['index', torch.tensor([2, 0, 3, 1, 0, 2], { shape: [2, 3], dtype: 'int64' })],
+    ['src', positive(2, 3)],
+  ],
+}
+
 /** One or more calls for every operation of the table. */
 const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::_adaptive_avg_pool2d': adaptive,
@@ -163,6 +179,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::contiguous': [onSelf()],
   'aten::conv2d': [{ args: () => convolution(true, [['groups', 2]]) }],
   'aten::convolution': [{ args: () => convolution(false, transposedTail) }],
+  'aten::cos': [onSelf()],
   'aten::detach': [onSelf()],
   'aten::div': [withOther(), scalarOther(255)],
   'aten::dropout': [
@@ -179,6 +196,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::expand': [{ args: () => [self(2, 1, 4), ['size', [3, 2, 5, -1]]] }],
   'aten::expand_as': [{ args: () => [self(2, 1), ['other', numbers(3, 2, 4)]] }],
   'aten::flatten': [{ overload: 'using_ints', args: () => [self(2, 3, 4), ['start_dim', 1], ['end_dim', -1]] }],
+  'aten::gather': [{ args: () => [self(2, 4), ['dim', 1], ['index', places()]] }],
   'aten::gelu': [onSelf()],
   'aten::index_select': [
     onSelf(['dim', 1], ['index', torch.tensor([2, 0, 0, 1], { dtype: 'int64' })]),
@@ -216,6 +234,12 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::log': [onPositive],
   'aten::log_softmax': [{ ...(softmaxes[0] as Case), overload: 'int' }],
   'aten::matmul': [{ args: () => [self(2, 3, 4), ['other', numbers(4, 5)]] }],
+  'aten::max': [
+    onSelf(),
+    { overload: 'dim', args: () => [self(2, 3, 4), ['dim', -2], ['keepdim', false]] },
+    { overload: 'dim', args: () => [self(2, 3, 4), ['dim', 2], ['keepdim', true]] },
+    { overload: 'other', args: () => [self(2, 3), ['other', positive(3)]] },
+  ],
   'aten::max_pool2d': [maxPool([2], 1, false), maxPool([], 0, true), maxPool([1, 2], 1, false)],
   'aten::mean': dimmed,
   'aten::mm': [{ args: () => [self(2, 3), ['mat2', numbers(3, 4)]] }],
@@ -224,6 +248,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::neg': [onSelf()],
   'aten::norm': [{ overload: 'ScalarOpt_dim', args: () => [self(2, 3), ['p', 2], ['dim', [1]], ['keepdim', true]] }],
   'aten::numpy_T': [{ args: () => [self(2, 3)] }],
+  'aten::ones_like': [onSelf()],
   'aten::pad': [onSelf(['pad', [2, 1]], ['mode', 'constant'], ['value', 1.5])],
   'aten::permute': [onSelf(['dims', [2, 0, -2]])],
   'aten::pow': [
@@ -253,17 +278,21 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       args: () => [...attention().args(), ['attn_mask', numbers(3, 5)], ['dropout_p', float(0)], ['is_causal', false]],
     },
   ],
+  'aten::scatter': [{ ...withDistinctPlaces, overload: 'src' }],
+  'aten::scatter_add': [scattered],
   'aten::select': [
     { overload: 'int', args: () => [self(2, 3, 4), ['dim', 1], ['index', 2]] },
     { overload: 'int', args: () => [self(2, 3, 4), ['dim', -1], ['index', -1]] },
   ],
   'aten::sigmoid': [onSelf()],
   'aten::silu': [onSelf()],
+  'aten::sin': [onSelf()],
   'aten::slice': [
     { overload: 'Tensor', args: () => [self(2, 7), ['dim', 1], ['start', 1], ['end', 6], ['step', 2]] },
     { overload: 'Tensor', args: () => [self(2, 7), ['dim', -1], ['start', -3], ['end', null], ['step', 1]] },
   ],
   'aten::softmax': softmaxes.map((one) => ({ ...one, overload: 'int' })),
+  'aten::sort': [onSelf(['dim', 1], ['descending', true]), onSelf(['dim', -1], ['descending', false])],
   'aten::split': [{ overload: 'Tensor', args: () => [self(5, 3), ['split_size', 2], ['dim', 0]] }],
   'aten::split_with_sizes': [{ args: () => [self(2, 6), ['split_sizes', [1, 3, 2]], ['dim', -1]] }],
   'aten::sqrt': [onPositive],
@@ -296,6 +325,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'aten::unflatten': [{ overload: 'int', args: () => [self(2, 6), ['dim', 1], ['sizes', [2, 3]]] }],
   'aten::unsqueeze': [onSelf(['dim', -1])],
   'aten::view': [onSelf(['size', [3, 8]])],
+  'aten::zeros_like': [onSelf()],
 }
 
 /** Operations on traced sizes have no tensor result; "keeps the batch" below runs them. */

@@ -6,6 +6,7 @@ import { ConfigError } from '../util/errors.ts'
 import { silentLogger } from '../util/logger.ts'
 import type { Logger } from '../util/logger.ts'
 import { findUnavailable } from '../util/unavailable.ts'
+import { blockOptions, withoutIdleSwitches } from './block-options.ts'
 import { Model } from './model.ts'
 import { unavailableBackbone } from './options.ts'
 import type { BackboneOptions, FamilyOptions } from './options.ts'
@@ -45,7 +46,8 @@ export interface ModelOptions extends FamilyOptions, Listening {
 export async function createModel(name: string, options: ModelOptions = {}): Promise<Model> {
   const { pretrained = false, device = 'cpu', logger = silentLogger, progress, signal, ...construction } = options
   const source = weightsSource(name, pretrained)
-  const model = new Model(name, await NativeModule.createBackbone(name, nativeOptions(construction)))
+  const native = await NativeModule.createBackbone(name, nativeOptions(withoutIdleSwitches(construction)))
+  const model = new Model(name, native)
   try {
     if (source !== null) {
       const path = await obtainWeights(source, { logger, progress, signal })
@@ -77,7 +79,8 @@ export async function createBackbone(request: BackboneRequest): Promise<Model> {
     )
   }
   const { name, pretrained, cifarStem, width, patchSize } = backbone
-  return createModel(name, { ...rest, numClasses: 0, pretrained, cifarStem, width, patchSize })
+  const family = { cifarStem, width, patchSize, ...blockOptions(backbone) }
+  return createModel(name, { ...rest, numClasses: 0, pretrained, ...family })
 }
 
 /** camelCase → the addon's snake_case, without what is not set. Unknown names pass: the addon refuses them with a list. */

@@ -1,4 +1,6 @@
 /** Networks: backbones by name, heads, weights in files. */
+export { withoutWeightless } from './block-options.ts'
+export type { BlockOptions } from './block-options.ts'
 export { createBackbone, createModel } from './create.ts'
 export type { BackboneRequest, Listening, ModelOptions } from './create.ts'
 export { Head, createHead, headKinds } from './head.ts'

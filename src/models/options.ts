@@ -3,15 +3,17 @@ import { z } from 'zod'
 import type { OptionShape } from '../util/option-shape.ts'
 import { unavailable } from '../util/unavailable.ts'
 import type { Unavailable } from '../util/unavailable.ts'
+import { blockShape } from './block-options.ts'
+import type { BlockOptions } from './block-options.ts'
 import { backboneNames } from './names.ts'
 
 /** Options that only some families read; setting one for a network that does not read it is a ConfigError. */
-export interface FamilyOptions {
+export interface FamilyOptions extends BlockOptions {
   /** resnet: a 3×3 stem of stride 1 without max pooling, for images of about 32 px */
   readonly cifarStem?: boolean | undefined
   /** small_cnn, cifar_cnn: channels of the first stage */
   readonly width?: number | undefined
-  /** vit: side of a patch in pixels; divides the image size */
+  /** vision transformers: side of a patch in pixels; divides the image size */
   readonly patchSize?: number | undefined
 }
 
@@ -22,16 +24,12 @@ export interface BackboneOptions extends FamilyOptions {
   // Accepted so that published configurations load; see unavailableBackbone.
   readonly vitModel?: unknown
   readonly cnnModel?: unknown
-  readonly tokenMergingRatio?: unknown
-  readonly tokenLearnerTokens?: unknown
   readonly loraRank?: unknown
   readonly loraAlpha?: unknown
   readonly loraDropout?: unknown
   readonly useIa3?: unknown
   readonly useCbam?: unknown
   readonly useMixstyle?: unknown
-  readonly dropPathRate?: unknown
-  readonly gradientCheckpointing?: unknown
 }
 
 const ratio = z.number().min(0).max(1)
@@ -48,19 +46,16 @@ const shape: OptionShape<BackboneOptions> = {
     ),
   cifarStem: z.boolean().optional().describe('resnet: 3×3 stem without max pooling, for images of about 32 px'),
   width: z.number().int().min(1).max(1024).optional().describe('small_cnn, cifar_cnn: channels of the first stage'),
-  patchSize: z.number().int().min(1).max(1024).optional().describe('vit: side of a patch in pixels'),
+  patchSize: z.number().int().min(1).max(1024).optional().describe('vision transformers: side of a patch in pixels'),
   vitModel: modelName.describe('transformer half of a hybrid backbone'),
   cnnModel: modelName.describe('convolutional half of a hybrid backbone'),
-  tokenMergingRatio: ratio.optional().describe('fraction of tokens that ToMe merges'),
-  tokenLearnerTokens: count.optional().describe('tokens that TokenLearner keeps'),
   loraRank: count.optional().describe('rank of the LoRA adapters'),
   loraAlpha: z.number().min(0).optional().describe('scale of the LoRA adapters'),
   loraDropout: ratio.optional().describe('dropout on the LoRA branch'),
   useIa3: z.boolean().optional().describe('IA3 adapters'),
   useCbam: z.boolean().optional().describe('CBAM attention'),
   useMixstyle: z.boolean().optional().describe('MixStyle'),
-  dropPathRate: ratio.optional().describe('stochastic depth'),
-  gradientCheckpointing: z.boolean().optional().describe('recompute activations in the backward pass'),
+  ...blockShape,
 }
 
 export const backboneOptionsSchema: z.ZodType<BackboneOptions> = z.strictObject(shape)
@@ -70,14 +65,10 @@ const named = 'hybrid backbones; `name` chooses a network'
 export const unavailableBackbone: readonly Unavailable[] = [
   unavailable('vitModel', named),
   unavailable('cnnModel', named),
-  unavailable('tokenMergingRatio', 'token merging'),
-  unavailable('tokenLearnerTokens', 'TokenLearner'),
   unavailable('loraRank', 'LoRA adapters'),
   unavailable('loraAlpha', 'LoRA adapters'),
   unavailable('loraDropout', 'LoRA adapters'),
   unavailable('useIa3', 'IA3 adapters'),
   unavailable('useCbam', 'CBAM'),
   unavailable('useMixstyle', 'MixStyle'),
-  unavailable('dropPathRate', 'stochastic depth'),
-  unavailable('gradientCheckpointing', 'gradient checkpointing'),
 ]

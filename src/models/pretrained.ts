@@ -8,8 +8,10 @@ import { ByteFile } from './checkpoint/byte-file.ts'
 import { parseHubAddress } from './hub/address.ts'
 import type { HubAddress } from './hub/address.ts'
 import { obtainFromHub } from './hub/obtain.ts'
+import { addedTensors } from './block-options.ts'
 import { modelInfo } from './list.ts'
 import type { Model } from './model.ts'
+import { resamplePositions } from './positions.ts'
 import { readWeights } from './weights.ts'
 
 export type WeightsSource =
@@ -79,7 +81,7 @@ const classifierNames = /^(fc|linear|head|head\.fc)\.(weight|bias)$/
 const unusedNames = /(^|\.)(relative_position_index|relative_coords_table|attn_mask|mask_token)$/
 
 export interface PretrainedReport {
-  /** What was taken from where, when the file holds more than a state dict. */
+  /** What was taken from where, when the file holds more than a state dict, and what was fitted to the network. */
   readonly notes: readonly string[]
   /** What does not come from the file: parts left out, or left at their fresh values. */
   readonly warnings: readonly string[]
@@ -87,8 +89,9 @@ export interface PretrainedReport {
 
 /**
  * Loads a file of the network's names into `model`. The classifier is left at its fresh values when the file has none or one of another
- * number of classes, and left out when the model has none. Tables that the network computes itself are left out. Batch counters that PyTorch did not store before version 0.4.1 start at 0.
- * All else must fit.
+ * number of classes, and left out when the model has none. Tables that the network computes itself are left out. Batch counters that
+ * PyTorch did not store before version 0.4.1 start at 0. Position embeddings learned at another image size are resampled (positions.ts),
+ * tensors that an option adds to the network start afresh. All else must fit.
  *
  * @param onClassifier is given the file's classifier, weight [C, D] and bias [C], when the model has none; valid during the call
  * @throws {SnapshotError} naming missing, surplus and mis-shaped tensors; nothing is changed then
@@ -129,6 +132,14 @@ export async function loadPretrained(
       warnings.push(
         `${path}: its ${counters.length} batch normalisations have no num_batches_tracked; they start at 0.`,
       )
+    }
+    const fresh = [...own.keys()].filter((name) => addedTensors.test(name) && !state.has(name))
+    for (const name of fresh) state.set(name, own.get(name) as Tensor)
+    if (fresh.length > 0) warnings.push(`${path}: it has no ${fresh.join(', ')}; they start afresh.`)
+    const resampled = resamplePositions(state, own, model.preprocessing.imageSize)
+    if (resampled !== null) {
+      state.set('pos_embed', resampled.positions)
+      notes.push(`${path}: ${resampled.note}`)
     }
     await loadNamed(model, state, path)
     if (onClassifier !== undefined && ownClassifier.length === 0 && givenClassifier.length > 0) {

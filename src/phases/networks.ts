@@ -1,7 +1,13 @@
 /** Backbone and head as a pair: described in state.json, built from the description, filled from a snapshot. */
 import { z } from 'zod'
 import { torch, type NativeModule, type Tensor } from '../binding/index.ts'
-import { backboneOptionsSchema, createHead, type BackboneOptions, type HeadOptions } from '../models/index.ts'
+import {
+  backboneOptionsSchema,
+  createHead,
+  withoutWeightless,
+  type BackboneOptions,
+  type HeadOptions,
+} from '../models/index.ts'
 import type { Snapshot } from '../snapshot/index.ts'
 import { parseTrainingState, type Networks } from '../train/index.ts'
 import { SnapshotError } from '../util/errors.ts'
@@ -143,6 +149,6 @@ export function withoutPretrained(backbone: BackboneOptions): BackboneOptions {
 /** Whether weights of one fit the other, as far as the options tell. */
 export function isSameArchitecture(a: BackboneOptions, b: BackboneOptions): boolean {
   const text = (options: BackboneOptions): string =>
-    JSON.stringify(Object.entries(withoutPretrained(options)).sort(([x], [y]) => (x < y ? -1 : 1)))
+    JSON.stringify(Object.entries(withoutWeightless(withoutPretrained(options))).sort(([x], [y]) => (x < y ? -1 : 1)))
   return text(a) === text(b)
 }

@@ -37,9 +37,10 @@ export const modelsCommand: Command = {
 }
 
 function row(model: ModelInfo): string[] {
-  const { name, family, parameters, flops, preprocessing, weights, license, paper } = model
+  const { name, aliasOf, family, parameters, flops, preprocessing, weights, license, paper } = model
   const size = String(preprocessing.imageSize)
-  return [name, family, short(parameters), short(flops), size, weights || '–', license || '–', paper]
+  const shown = aliasOf === '' ? name : `${name} = ${aliasOf}`
+  return [shown, family, short(parameters), short(flops), size, weights || '–', license || '–', paper]
 }
 
 /** 11689512 → "11.7 M". */

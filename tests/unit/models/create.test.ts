@@ -187,7 +187,7 @@ describe('listModels', () => {
     const found = listModels('ResNet')
     assert.ok(['resnet18', 'resnet34', 'resnet50', 'resnet_test'].every((name) => found.some((m) => m.name === name)))
     assert.ok(found.every(({ name, family }) => `${name} ${family}`.includes('resnet')))
-    assert.ok(listModels('vit_tiny').every(({ family, channelsLast }) => family === 'vit' && !channelsLast))
+    assert.ok(listModels('vit_tiny_patch16_2').every(({ family, channelsLast }) => family === 'vit' && !channelsLast))
     assert.deepEqual(listModels('nothing of the kind'), [])
   })
 })

@@ -12,7 +12,7 @@ describe('backboneOptionsSchema', () => {
   })
 
   it('reads published configurations and lists what cannot act yet', () => {
-    const keys = ['vitModel', 'tokenMergingRatio', 'tokenLearnerTokens', 'loraRank', 'useIa3']
+    const keys = ['vitModel', 'loraRank', 'useIa3']
     const published = {
       vitModel: 'eva02_base_patch14_224',
       tokenMergingRatio: 0.5,
@@ -42,6 +42,8 @@ describe('backboneOptionsSchema', () => {
       { width: 0 },
       { patchSize: 1.5 },
       { tokenMergingRatio: 2 },
+      { tokenMergingInflection: -2 },
+      { dropPathRate: 1 },
     ]) {
       assert.equal(backboneOptionsSchema.safeParse(wrong).success, false, JSON.stringify(wrong))
     }

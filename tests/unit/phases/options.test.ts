@@ -90,6 +90,8 @@ test('networks › the same architecture is the same name and options, whatever 
   const a = { name: 'small_cnn', pretrained: false, width: 8 }
   assert.ok(isSameArchitecture(a, { width: 8, name: 'small_cnn', pretrained: 'weights.safetensors' }))
   assert.ok(!isSameArchitecture(a, { ...a, width: 16 }))
+  assert.ok(isSameArchitecture(a, { ...a, tokenMergingRatio: 0.5, dropPathRate: 0.1, tokenLearnerTokens: 0 }))
+  assert.ok(!isSameArchitecture(a, { ...a, tokenLearnerTokens: 8 }))
   assert.ok(!isSameArchitecture(a, { ...a, name: 'resnet18' }))
 })
 

@@ -23,4 +23,7 @@ class ModuleWrap : public Napi::ObjectWrap<ModuleWrap> {
   std::shared_ptr<nn::Classifier> classifier() const;
 };
 
+/// The functions of adapters.cc, which register_modules adds to its own.
+void register_adapters(Napi::Env env, Napi::Object exports);
+
 }  // namespace trivium::bindings

@@ -9,6 +9,8 @@
 #include "bindings/register.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "nn/freeze.h"
+#include "nn/tree_mutex.h"
 #include "nn/cost.h"
 
 namespace trivium::bindings {
@@ -126,13 +128,14 @@ Napi::Value classify(const Napi::CallbackInfo& info) {
 Napi::Value train(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env())
       .engine.submit(info.Env(), 0, [module = ModuleWrap::of(info[0], "network").module, on = info[1].As<Napi::Boolean>().Value()] {
-        module->train(on);
+        nn::set_training(*module, on);
         return nothing();
       });
 }
 
 Napi::Value named_parameters(const Napi::CallbackInfo& info) {
   NamedTensors tensors;
+  const std::lock_guard<std::mutex> lock(nn::tree_mutex());
   for (const auto& entry : ModuleWrap::of(info[0], "network").module->named_parameters()) tensors.emplace_back(entry.key(), entry.value());
   return from_named_tensors(info.Env(), tensors);
 }
@@ -182,6 +185,7 @@ Napi::Value load_state_dict(const Napi::CallbackInfo& info) {
 Napi::Value set_requires_grad(const Napi::CallbackInfo& info) {
   const bool flag = info[1].As<Napi::Boolean>();
   const std::string prefix = to_string(info[2], "prefix");
+  const std::lock_guard<std::mutex> lock(nn::tree_mutex());
   for (auto& entry : ModuleWrap::of(info[0], "network").module->named_parameters())
     if (entry.key().rfind(prefix, 0) == 0) entry.value().set_requires_grad(flag);
   return info.Env().Undefined();
@@ -212,9 +216,16 @@ Napi::Value module_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto& wrap = ModuleWrap::of(info[0], "network");
   auto object = Napi::Object::New(env);
-  int64_t count = 0;
-  for (const auto& parameter : wrap.module->parameters()) count += parameter.numel();
+  int64_t count = 0, trainable = 0;
+  {
+    const std::lock_guard<std::mutex> lock(nn::tree_mutex());
+    for (const auto& parameter : wrap.module->parameters()) {
+      count += parameter.numel();
+      if (parameter.requires_grad()) trainable += parameter.numel();
+    }
+  }
   object.Set("parameterCount", Napi::Number::New(env, static_cast<double>(count)));
+  object.Set("trainableParameterCount", Napi::Number::New(env, static_cast<double>(trainable)));
   if (const auto backbone = std::dynamic_pointer_cast<nn::Backbone>(wrap.module)) {
     object.Set("preprocessing", preprocessing_object(env, backbone->preprocessing()));
     object.Set("numFeatures", Napi::Number::New(env, static_cast<double>(backbone->num_features())));
@@ -276,6 +287,7 @@ void register_modules(Napi::Env env, Napi::Object exports) {
   export_function<module_info>(env, exports, "moduleInfo");
   export_function<dispose>(env, exports, "moduleDispose");
   export_function<list_backbones>(env, exports, "listBackbones");
+  register_adapters(env, exports);
   export_function<backbone_cost>(env, exports, "backboneCost");
 }
 

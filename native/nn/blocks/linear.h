@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
+#include "nn/adapters/adapter.h"
 #include "nn/module.h"
 
 namespace trivium::nn {
 
 /// [..., in] → [..., out]: x · weightᵀ + bias. weight [out, in], bias [out] (undefined without). PyTorch's start: both uniform in ±1/√in.
+/// A family always runs it by `forward`: a layer that is computed from `weight` by hand would leave its adapters out.
 class Linear : public Module {
  public:
   Linear(int64_t in_features, int64_t out_features, bool bias = true);
@@ -17,6 +21,39 @@ class Linear : public Module {
   torch::Tensor forward(const torch::Tensor& input, const torch::Tensor& outer_bias);
 
   torch::Tensor weight, bias;
+
+  /// Adds an adapter around those that are there; its weights become parameters of this layer.
+  void attach(std::shared_ptr<LinearAdapter> adapter);
+  /// The parts that the outer bias is made of; merging an adapter that scales outputs scales them too.
+  void set_outer_bias(std::vector<BiasPart> parts) { outer_bias_ = std::move(parts); }
+  const std::vector<std::shared_ptr<LinearAdapter>>& adapters() const { return adapters_; }
+
+  /// Writes the adapters into weight and bias; their parameters leave the module, which then is the plain layer. Again: nothing.
+  void merge_adapters();
+  /// Back to before, bit for bit. Where somebody wrote to the merged weights in the meantime, the adapters are taken out of what is there
+  /// by arithmetic; `can_unmerge` tells whether that is possible.
+  void unmerge_adapters();
+  bool can_unmerge() const;
+  bool merged() const { return !originals_.empty(); }
+  /// Forgets the adapters; merged weights stay as they are.
+  void unload_adapters();
+
+ private:
+  struct Original {
+    torch::Tensor tensor, values;  // the live tensor, and a copy of what it was
+    uint32_t version;              // of the live tensor after the merge
+  };
+
+  torch::Tensor adapted(size_t count, const torch::Tensor& input, const torch::Tensor& added) const;
+  std::vector<BiasPart> bias_parts() const;
+  bool untouched() const;
+  void follow_weight();
+  void show_weights();
+  void hide_weights();
+
+  std::vector<std::shared_ptr<LinearAdapter>> adapters_;  // from the layer outwards
+  std::vector<BiasPart> outer_bias_;
+  std::vector<Original> originals_;  // empty unless merged
 };
 
 }  // namespace trivium::nn

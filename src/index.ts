@@ -4,8 +4,12 @@ export {
   createHead,
   createModel,
   listModels,
+  loadAdapters,
   loadWeights,
+  saveAdapters,
   saveSafetensors,
+  type AdapterOptions,
+  type FreezeParts,
   type Head,
   type Model,
 } from './models/index.ts'

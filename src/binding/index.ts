@@ -16,6 +16,7 @@ export { addonPath } from './native.ts'
 export type {
   BackboneCost,
   BackboneEntry,
+  Depth,
   ModuleInfo,
   OptionValue,
   Options,

@@ -2,7 +2,7 @@
 import { BindingError } from '../util/errors.ts'
 import { context } from './context.ts'
 import { native } from './native.ts'
-import type { BackboneCost, BackboneEntry, ModuleHandle, ModuleInfo, Options } from './native.ts'
+import type { BackboneCost, BackboneEntry, Depth, ModuleHandle, ModuleInfo, Options } from './native.ts'
 import { Tensor, fromHandles, toHandles } from './tensor.ts'
 
 export interface ClassifierParts {
@@ -90,6 +90,53 @@ export class NativeModule {
 
   setRequiresGrad(flag: boolean, prefix = ''): void {
     native.moduleSetRequiresGrad(this.handle, flag, prefix)
+  }
+
+  /** Backbones: LoRA and IA3 (lora_rank, lora_alpha, lora_dropout, use_ia3, seed); the rest is frozen. */
+  async attachAdapters(options: Options, loraTargets: readonly string[] = []): Promise<void> {
+    await native.moduleAttachAdapters(this.handle, this.name, options, loraTargets)
+  }
+
+  /**
+   * Writes the adapters into the weights; their own parameters leave the module until `unmergeAdapters`.
+   *
+   * @returns how many layers were merged by this call; 0 where there is nothing (more) to merge
+   */
+  mergeAdapters(): Promise<number> {
+    return native.moduleMergeAdapters(this.handle)
+  }
+
+  /** The weights as they were before `mergeAdapters`, bit for bit. */
+  async unmergeAdapters(): Promise<void> {
+    await native.moduleUnmergeAdapters(this.handle)
+  }
+
+  /** Forgets the adapters; merged weights stay merged, and what the adapters had frozen is trainable again. */
+  async unloadAdapters(): Promise<void> {
+    await native.moduleUnloadAdapters(this.handle)
+  }
+
+  /** Names of the adapters' parameters; none while they are merged. */
+  adapterNames(): string[] {
+    return native.moduleAdapterNames(this.handle)
+  }
+
+  /**
+   * Backbones: stops the training of the first `stages`, of what `patterns` cover, or without either of all but the classifier.
+   *
+   * @returns names of the parameters that were trainable and no longer are, for `setTrainable`
+   */
+  freeze(stages: number | null, patterns: readonly string[]): Promise<string[]> {
+    return native.moduleFreeze(this.handle, stages, patterns)
+  }
+
+  async setTrainable(names: readonly string[], flag: boolean): Promise<void> {
+    await native.moduleSetTrainable(this.handle, names, flag)
+  }
+
+  /** Backbones: the network cut by depth. */
+  get depth(): Depth {
+    return native.moduleDepth(this.handle)
   }
 
   async to(device: string): Promise<void> {

@@ -38,9 +38,19 @@ export interface Preprocessing {
 
 export interface ModuleInfo {
   readonly parameterCount: number
+  /** those that record gradients: neither frozen nor the base of adapters */
+  readonly trainableParameterCount: number
   /** Backbones only. */
   readonly numFeatures?: number
   readonly preprocessing?: Preprocessing
+}
+
+/** A backbone cut by depth, input first, the classifier left out; a part is a list of prefixes of tensor names. */
+export interface Depth {
+  /** the smallest repeated parts, as timm groups them: layer-wise learning-rate decay counts these */
+  readonly layers: readonly (readonly string[])[]
+  /** what freezing counts */
+  readonly stages: readonly (readonly string[])[]
 }
 
 export interface BackboneEntry {
@@ -130,6 +140,15 @@ export interface Addon {
   moduleDispose(m: ModuleHandle): void
   listBackbones(): BackboneEntry[]
   backboneCost(name: string): Promise<BackboneCost>
+
+  moduleAttachAdapters(m: ModuleHandle, owner: string, options: Options, loraTargets: readonly string[]): Promise<void>
+  moduleMergeAdapters(m: ModuleHandle): Promise<number>
+  moduleUnmergeAdapters(m: ModuleHandle): Promise<void>
+  moduleUnloadAdapters(m: ModuleHandle): Promise<void>
+  moduleAdapterNames(m: ModuleHandle): string[]
+  moduleFreeze(m: ModuleHandle, stages: number | null, patterns: readonly string[]): Promise<string[]>
+  moduleSetTrainable(m: ModuleHandle, names: readonly string[], flag: boolean): Promise<void>
+  moduleDepth(m: ModuleHandle): Depth
 
   createOptimizer(
     kind: string,

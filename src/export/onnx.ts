@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../util/files.ts'
 import { loadOnnxRuntime, openSession } from '../util/onnxruntime.ts'
 import { asTracedGraph } from './graph.ts'
 import { lowerToOnnx } from './lowering/index.ts'
+import { withMergedAdapters } from './merged-adapters.ts'
 import { exportMetadata, packageVersion } from './metadata.ts'
 import type { ExportPreprocessing } from './metadata.ts'
 import { OPSET } from './onnx-model.ts'
@@ -57,8 +58,11 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportReport> 
 
   const native = await nativeAnswers(classifier, probes, imageSize)
   checkClasses(options.classNames, native.classes)
-  const model = await traceToOnnx(options)
-  const bytes = serializeModel(model)
+  // The file's weights are copied out before the adapters come apart again; that the merged network computes the same is checked below.
+  const { nodes, bytes } = await withMergedAdapters(classifier, async () => {
+    const model = await traceToOnnx(options)
+    return { nodes: model.nodes.length, bytes: serializeModel(model) }
+  })
   const session = await openSession(runtime, bytes, { label: path })
   try {
     const exported = await onnxAnswers(runtime, session, probes, imageSize)
@@ -70,7 +74,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportReport> 
       maxAbsoluteDifference: parity.maxAbsoluteDifference,
       top1Agreement: parity.top1Agreement,
       opset: OPSET,
-      nodes: model.nodes.length,
+      nodes,
     }
   } finally {
     await session.release()

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { saveTorchScript, torch } from '../binding/index.ts'
 import { SnapshotError } from '../util/errors.ts'
 import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
+import { withMergedAdapters } from './merged-adapters.ts'
 import { exportMetadata } from './metadata.ts'
 import { checkClasses, checkProbes } from './onnx.ts'
 import type { ExportOptions } from './onnx.ts'
@@ -49,7 +50,9 @@ export async function exportTorchScript(
       torch.scope(async () => {
         const shape = [shown.length, imageSize, imageSize, 3]
         const example = torch.tensor(Buffer.concat(shown), { shape, dtype: 'uint8', device: deviceOf(classifier) })
-        await saveTorchScript(classifier, example, temporary, exportMetadata(options))
+        await withMergedAdapters(classifier, () =>
+          saveTorchScript(classifier, example, temporary, exportMetadata(options)),
+        )
       }),
     )
     const file = await open(temporary, 'r+')

@@ -1,13 +1,15 @@
 /** Networks by name. */
 import { NativeModule } from '../binding/index.ts'
-import type { OptionValue } from '../binding/index.ts'
 import type { DownloadContext } from '../util/download.ts'
 import { ConfigError } from '../util/errors.ts'
 import { silentLogger } from '../util/logger.ts'
 import type { Logger } from '../util/logger.ts'
 import { findUnavailable } from '../util/unavailable.ts'
+import { adapterOptions, withoutAdapters } from './adapters.ts'
+import type { AdapterOptions } from './adapters.ts'
 import { blockOptions, withoutIdleSwitches } from './block-options.ts'
 import { Model } from './model.ts'
+import { nativeOptions } from './native-options.ts'
 import { unavailableBackbone } from './options.ts'
 import type { BackboneOptions, FamilyOptions } from './options.ts'
 import { loadPretrained, obtainWeights, tell, weightsSource } from './pretrained.ts'
@@ -21,7 +23,7 @@ export interface Listening {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface ModelOptions extends FamilyOptions, Listening {
+export interface ModelOptions extends FamilyOptions, AdapterOptions, Listening {
   /** Default 1000, as in timm; 0 for no classifier: forward then gives pooled features. */
   readonly numClasses?: number | undefined
   /** Side of the images in pixels; the default is the network's own. */
@@ -44,7 +46,9 @@ export interface ModelOptions extends FamilyOptions, Listening {
  * @throws {SnapshotError} when the weights cannot be had, are damaged, or belong to another network
  */
 export async function createModel(name: string, options: ModelOptions = {}): Promise<Model> {
-  const { pretrained = false, device = 'cpu', logger = silentLogger, progress, signal, ...construction } = options
+  const { pretrained = false, device = 'cpu', logger = silentLogger, progress, signal, ...rest } = options
+  const adapters = adapterOptions(rest)
+  const construction = withoutAdapters(rest)
   const source = weightsSource(name, pretrained)
   const native = await NativeModule.createBackbone(name, nativeOptions(withoutIdleSwitches(construction)))
   const model = new Model(name, native)
@@ -53,6 +57,8 @@ export async function createModel(name: string, options: ModelOptions = {}): Pro
       const path = await obtainWeights(source, { logger, progress, signal })
       tell(await loadPretrained(model, path), logger)
     }
+    // After the weights: those of published networks know no adapters.
+    await model.attachAdapters(adapters, { seed: options.seed })
     if (device !== 'cpu') await model.native.to(device)
     return model
   } catch (error) {
@@ -79,15 +85,6 @@ export async function createBackbone(request: BackboneRequest): Promise<Model> {
     )
   }
   const { name, pretrained, cifarStem, width, patchSize } = backbone
-  const family = { cifarStem, width, patchSize, ...blockOptions(backbone) }
+  const family = { cifarStem, width, patchSize, ...blockOptions(backbone), ...adapterOptions(backbone) }
   return createModel(name, { ...rest, numClasses: 0, pretrained, ...family })
-}
-
-/** camelCase → the addon's snake_case, without what is not set. Unknown names pass: the addon refuses them with a list. */
-export function nativeOptions(options: object): Record<string, OptionValue> {
-  return Object.fromEntries(
-    Object.entries(options)
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value as OptionValue]),
-  )
 }

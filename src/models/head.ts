@@ -3,7 +3,7 @@ import { NativeModule } from '../binding/index.ts'
 import type { Tensor } from '../binding/index.ts'
 import { ConfigError } from '../util/errors.ts'
 import { didYouMean } from '../util/suggest.ts'
-import { nativeOptions } from './create.ts'
+import { nativeOptions } from './native-options.ts'
 
 interface Common {
   /** D, the backbone's numFeatures */

@@ -1,4 +1,14 @@
 /** Networks: backbones by name, heads, weights in files. */
+export {
+  adapterOptions,
+  attachAdapters,
+  hasAdapters,
+  loadAdapters,
+  sameAdapters,
+  saveAdapters,
+  withoutAdapters,
+} from './adapters.ts'
+export type { AdapterOptions } from './adapters.ts'
 export { withoutWeightless } from './block-options.ts'
 export type { BlockOptions } from './block-options.ts'
 export { createBackbone, createModel } from './create.ts'
@@ -8,7 +18,7 @@ export type { CosineHeadOptions, HeadKind, HeadOptions, LinearHeadOptions, Proje
 export { listModels, modelInfo } from './list.ts'
 export type { ModelInfo } from './list.ts'
 export { Model } from './model.ts'
-export type { LoadReport } from './model.ts'
+export type { FreezeParts, LoadReport } from './model.ts'
 export { backboneNames } from './names.ts'
 export { backboneOptionsSchema, unavailableBackbone } from './options.ts'
 export type { BackboneOptions, FamilyOptions } from './options.ts'

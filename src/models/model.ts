@@ -1,6 +1,8 @@
 /** A backbone as its users see it. */
 import type { NativeModule, Preprocessing, Tensor } from '../binding/index.ts'
 import { BindingError } from '../util/errors.ts'
+import { adapterOptions, adapterState, attachAdapters, hasAdapters } from './adapters.ts'
+import type { AdapterOptions } from './adapters.ts'
 
 /** What `loadStateDict` with `strict: false` left out. */
 export interface LoadReport {
@@ -12,26 +14,50 @@ export interface LoadReport {
   readonly mismatched: readonly string[]
 }
 
+/** What `freeze` stops; {} is all but the classifier. */
+export interface FreezeParts {
+  /** the first of the network's stages, the stem being the first */
+  readonly stages?: number | null | undefined
+  /** consecutive parts of dotted names, with * and ? within a part: "blocks.0", "norm1", "blocks.*.attn" */
+  readonly patterns?: readonly string[] | undefined
+}
+
 /** One of the registered backbones, with the classifier it was made with. Calls run in order on the engine thread. */
 export class Model {
   readonly name: string
   readonly native: NativeModule
   /** D, the length of a pooled feature vector */
   readonly numFeatures: number
-  readonly parameterCount: number
   /** how an image becomes this network's input; travels with published weights */
   readonly preprocessing: Preprocessing
 
+  #adapters: AdapterOptions | null = null
+  #frozen: string[] = []
+
   constructor(name: string, native: NativeModule) {
-    const { numFeatures, parameterCount, preprocessing } = native.info
+    const { numFeatures, preprocessing } = native.info
     if (numFeatures === undefined || preprocessing === undefined) {
       throw new BindingError(`expected ${name} to be a backbone but the addon says it is another kind of network`)
     }
     this.name = name
     this.native = native
     this.numFeatures = numFeatures
-    this.parameterCount = parameterCount
     this.preprocessing = preprocessing
+  }
+
+  /** all parameters, adapters included while they are not merged */
+  get parameterCount(): number {
+    return this.native.info.parameterCount
+  }
+
+  /** of these, the ones that are trained: neither frozen nor the base of adapters */
+  get trainableParameterCount(): number {
+    return this.native.info.trainableParameterCount
+  }
+
+  /** what the attached adapters were made by, merged or not; null when there are none */
+  get adapters(): AdapterOptions | null {
+    return this.#adapters
   }
 
   /** [N, 3, S, S] float32, normalised → logits [N, numClasses]; pooled features [N, D] when made with numClasses 0. */
@@ -96,6 +122,63 @@ export class Model {
       surplus: [...state.keys()].filter((name) => !own.has(name)),
       mismatched,
     }
+  }
+
+  /**
+   * Attaches LoRA, IA3 or both; nothing when `options` ask for neither. The network itself is frozen, and gives what it gave before until
+   * the adapters are trained.
+   *
+   * @throws {ConfigError} when the network has no layers for them, a pattern names none, or there are adapters already
+   */
+  async attachAdapters(options: AdapterOptions, { seed }: { seed?: number | undefined } = {}): Promise<void> {
+    await attachAdapters(this.native, options, seed)
+    if (hasAdapters(options)) this.#adapters = adapterOptions(options)
+  }
+
+  /** The adapters' tensors alone, such as "blocks.0.attn.qkv.lora_A"; empty while they are merged. */
+  adapterState(): Map<string, Tensor> {
+    return adapterState(this.native)
+  }
+
+  /** Writes the adapters into the weights: the same results, at the plain network's cost, under timm's names only. */
+  async mergeAdapters(): Promise<void> {
+    await this.native.mergeAdapters()
+  }
+
+  /** Takes `mergeAdapters` back, bit for bit. */
+  async unmergeAdapters(): Promise<void> {
+    await this.native.unmergeAdapters()
+  }
+
+  /** Merges for good: a plain network that holds what the adapters learned, all of it trainable again. */
+  async mergeAndUnload(): Promise<void> {
+    await this.native.mergeAdapters()
+    await this.unloadAdapters()
+  }
+
+  /** Forgets the adapters, merged or not: the plain network, all of it trainable. */
+  async unloadAdapters(): Promise<void> {
+    await this.native.unloadAdapters()
+    this.#adapters = null
+    this.#frozen = []
+  }
+
+  /**
+   * Stops the training of the first `stages`, of the parts that `patterns` name, or without either of all but the classifier. Batch norms
+   * of frozen parts keep their statistics in training mode.
+   *
+   * @throws {ConfigError} when the network has fewer stages, or a pattern names nothing
+   */
+  async freeze({ stages = null, patterns = [] }: FreezeParts = {}): Promise<this> {
+    this.#frozen.push(...(await this.native.freeze(stages, patterns)))
+    return this
+  }
+
+  /** Trains again what `freeze` stopped; the base of adapters stays frozen. */
+  async unfreeze(): Promise<this> {
+    await this.native.setTrainable(this.#frozen, true)
+    this.#frozen = []
+    return this
   }
 
   dispose(): void {

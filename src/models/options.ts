@@ -3,6 +3,8 @@ import { z } from 'zod'
 import type { OptionShape } from '../util/option-shape.ts'
 import { unavailable } from '../util/unavailable.ts'
 import type { Unavailable } from '../util/unavailable.ts'
+import { adapterShape, checkAdapters } from './adapters.ts'
+import type { AdapterOptions } from './adapters.ts'
 import { blockShape } from './block-options.ts'
 import type { BlockOptions } from './block-options.ts'
 import { backboneNames } from './names.ts'
@@ -17,17 +19,13 @@ export interface FamilyOptions extends BlockOptions {
   readonly patchSize?: number | undefined
 }
 
-export interface BackboneOptions extends FamilyOptions {
+export interface BackboneOptions extends FamilyOptions, AdapterOptions {
   readonly name: string
   /** false: random weights; a path: a .safetensors file with timm's names */
   readonly pretrained: boolean | string
   // Accepted so that published configurations load; see unavailableBackbone.
   readonly vitModel?: unknown
   readonly cnnModel?: unknown
-  readonly loraRank?: unknown
-  readonly loraAlpha?: unknown
-  readonly loraDropout?: unknown
-  readonly useIa3?: unknown
   readonly useCbam?: unknown
   readonly useMixstyle?: unknown
 }
@@ -49,26 +47,19 @@ const shape: OptionShape<BackboneOptions> = {
   patchSize: z.number().int().min(1).max(1024).optional().describe('vision transformers: side of a patch in pixels'),
   vitModel: modelName.describe('transformer half of a hybrid backbone'),
   cnnModel: modelName.describe('convolutional half of a hybrid backbone'),
-  loraRank: count.optional().describe('rank of the LoRA adapters'),
-  loraAlpha: z.number().min(0).optional().describe('scale of the LoRA adapters'),
-  loraDropout: ratio.optional().describe('dropout on the LoRA branch'),
-  useIa3: z.boolean().optional().describe('IA3 adapters'),
+  ...adapterShape,
   useCbam: z.boolean().optional().describe('CBAM attention'),
   useMixstyle: z.boolean().optional().describe('MixStyle'),
   ...blockShape,
 }
 
-export const backboneOptionsSchema: z.ZodType<BackboneOptions> = z.strictObject(shape)
+export const backboneOptionsSchema: z.ZodType<BackboneOptions> = z.strictObject(shape).superRefine(checkAdapters)
 
 const named = 'hybrid backbones; `name` chooses a network'
 
 export const unavailableBackbone: readonly Unavailable[] = [
   unavailable('vitModel', named),
   unavailable('cnnModel', named),
-  unavailable('loraRank', 'LoRA adapters'),
-  unavailable('loraAlpha', 'LoRA adapters'),
-  unavailable('loraDropout', 'LoRA adapters'),
-  unavailable('useIa3', 'IA3 adapters'),
   unavailable('useCbam', 'CBAM'),
   unavailable('useMixstyle', 'MixStyle'),
 ]

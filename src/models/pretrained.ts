@@ -4,6 +4,7 @@ import type { Tensor } from '../binding/index.ts'
 import type { DownloadContext } from '../util/download.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
+import { storedAdapters } from './adapters.ts'
 import { ByteFile } from './checkpoint/byte-file.ts'
 import { parseHubAddress } from './hub/address.ts'
 import type { HubAddress } from './hub/address.ts'
@@ -91,7 +92,7 @@ export interface PretrainedReport {
  * Loads a file of the network's names into `model`. The classifier is left at its fresh values when the file has none or one of another
  * number of classes, and left out when the model has none. Tables that the network computes itself are left out. Batch counters that
  * PyTorch did not store before version 0.4.1 start at 0. Position embeddings learned at another image size are resampled (positions.ts),
- * tensors that an option adds to the network start afresh. All else must fit.
+ * tensors that an option adds to the network start afresh, adapters of a training snapshot are merged into the weights. All else must fit.
  *
  * @param onClassifier is given the file's classifier, weight [C, D] and bias [C], when the model has none; valid during the call
  * @throws {SnapshotError} naming missing, surplus and mis-shaped tensors; nothing is changed then
@@ -102,7 +103,9 @@ export async function loadPretrained(
   onClassifier?: (classifier: ReadonlyMap<'weight' | 'bias', Tensor>) => Promise<void>,
 ): Promise<PretrainedReport> {
   return torch.scope(async () => {
-    const { tensors: given, found } = await readWeights(path)
+    const { tensors: given, metadata, found } = await readWeights(path)
+    const adapters = storedAdapters(given, metadata, path)
+    if (adapters !== null) await model.attachAdapters(adapters)
     const notes = found === '' ? [] : [`${path}: weights ${found}`]
     const warnings: string[] = []
     const own = model.stateDict()
@@ -141,7 +144,12 @@ export async function loadPretrained(
       state.set('pos_embed', resampled.positions)
       notes.push(`${path}: ${resampled.note}`)
     }
-    await loadNamed(model, state, path)
+    try {
+      await loadNamed(model, state, path)
+      if (adapters !== null) await model.mergeAdapters()
+    } finally {
+      if (adapters !== null) await model.unloadAdapters()
+    }
     if (onClassifier !== undefined && ownClassifier.length === 0 && givenClassifier.length > 0) {
       const parts = givenClassifier.map((name): ['weight' | 'bias', Tensor] => [
         name.endsWith('.bias') ? 'bias' : 'weight',
@@ -149,6 +157,7 @@ export async function loadPretrained(
       ])
       await onClassifier(new Map(parts))
     }
+    if (adapters !== null) notes.push(`${path}: its adapters were merged into its weights`)
     return { notes, warnings }
   })
 }

@@ -2,6 +2,7 @@
 import type { Tensor } from '../binding/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { silentLogger } from '../util/logger.ts'
+import { withoutAdapters } from './adapters.ts'
 import { createBackbone } from './create.ts'
 import type { BackboneRequest } from './create.ts'
 import { createHead } from './head.ts'
@@ -27,7 +28,9 @@ export async function createPublishedClassifier(request: BackboneRequest): Promi
   if (source === null)
     throw new ConfigError(`${backbone.name}: expected backbone.pretrained to name weights, got false.`)
   const path = await obtainWeights(source, { logger, progress, signal })
-  const model = await createBackbone({ ...request, device: 'cpu', backbone: { ...backbone, pretrained: false } })
+  // Adapters that nobody has trained yet would change nothing.
+  const plain = { ...withoutAdapters(backbone), pretrained: false }
+  const model = await createBackbone({ ...request, device: 'cpu', backbone: plain })
   let head: Head | null = null
   try {
     const loaded = await loadPretrained(model, path, async (parts) => {

@@ -1,5 +1,5 @@
 export { durationInSteps, type Duration } from './duration.ts'
 export { Ema, emaDecayAt } from './ema.ts'
 export { Optimizer, type OptimizerOptions } from './optimizer.ts'
-export { parameterGroups, type NamedPart, type ParameterGroup } from './parameter-groups.ts'
+export { layerOf, parameterGroups, type GroupOptions, type NamedPart, type ParameterGroup } from './parameter-groups.ts'
 export { learningRateAt, type Schedule } from './schedule.ts'

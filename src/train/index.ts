@@ -1,5 +1,5 @@
 export { isBetter, type Monitor } from './best-epoch.ts'
 export { forwardNetworks } from './forward.ts'
-export { runTraining, type LoopOptions, type LoopParts, type LoopResult, type StepEvent } from './loop.ts'
+export { runTraining, type LoopOptions, type LoopParts, type LoopResult, type StepEvent, type Thaw } from './loop.ts'
 export { parseTrainingState, type TrainingState } from './state.ts'
 export type { Networks, StepOutput, TrainingTask, Validation } from './task.ts'

@@ -15,6 +15,7 @@ import {
   Optimizer,
   parameterGroups,
   type Duration,
+  type GroupOptions,
   type OptimizerOptions,
   type Schedule,
 } from '../optim/index.ts'
@@ -30,7 +31,7 @@ export interface LoopOptions {
   readonly duration: Duration
   readonly warmup: Duration
   readonly schedule: Pick<Schedule, 'kind' | 'learningRate' | 'finalFraction'>
-  readonly optimizer: OptimizerOptions & { readonly weightDecay: number; readonly decayNormsAndBiases: boolean }
+  readonly optimizer: OptimizerOptions & GroupOptions
   /** largest global gradient norm; 0 does not clip */
   readonly gradClip: number
   /** largest decay of the weight average; used when there are averaged networks */
@@ -69,8 +70,17 @@ export interface LoopParts {
   readonly resumeFrom: Snapshot | null
   /** what the weights belong to, stored in state.json */
   readonly network: unknown
+  /** parameters that are frozen for the first epochs; null or left out: what is trainable stays so */
+  readonly thaw?: Thaw | null
   readonly onStepEnd?: (event: StepEvent) => void
   readonly onEpochEnd?: (record: EpochRecord) => void
+}
+
+export interface Thaw {
+  /** epochs that pass before */
+  readonly afterEpochs: number
+  /** makes the parameters trainable */
+  run(): Promise<void>
 }
 
 export interface LoopResult {
@@ -97,7 +107,8 @@ export async function runTraining(options: LoopOptions, parts: LoopParts): Promi
 class TrainingRun {
   readonly #options: LoopOptions
   readonly #parts: LoopParts
-  readonly #optimizer: Optimizer
+  #optimizer: Optimizer
+  #isThawed = false
   readonly #ema: Ema | null
   readonly #schedule: Schedule
   readonly #guard: NonFiniteGuard
@@ -113,9 +124,7 @@ class TrainingRun {
       totalSteps: Math.max(1, durationInSteps(options.duration, perEpoch, `${task.name} length`)),
       warmupSteps: durationInSteps(options.warmup, perEpoch, `${task.name} warm-up`),
     }
-    this.#optimizer = torch.scope(
-      () => new Optimizer(parameterGroups(task.trainable(networks), options.optimizer), options.optimizer),
-    )
+    this.#optimizer = this.#makeOptimizer()
     this.#ema =
       emaNetworks === null
         ? null
@@ -137,6 +146,21 @@ class TrainingRun {
 
   dispose(): void {
     this.#ema?.dispose()
+  }
+
+  #makeOptimizer(): Optimizer {
+    const { task, networks } = this.#parts
+    const { optimizer } = this.#options
+    return torch.scope(() => new Optimizer(parameterGroups(task.trainable(networks), optimizer), optimizer))
+  }
+
+  /** The optimizer learns of parameters that were frozen until now; those it had keep their state. */
+  async #thaw(thaw: Thaw): Promise<void> {
+    this.#isThawed = true
+    await thaw.run()
+    const previous = this.#optimizer
+    this.#optimizer = this.#makeOptimizer()
+    await this.#optimizer.inherit(previous)
   }
 
   async run(): Promise<LoopResult> {
@@ -164,6 +188,8 @@ class TrainingRun {
   async #trainEpoch(): Promise<void> {
     const { loader, networks, signal } = this.#parts
     if (signal.aborted || this.#isBudgetSpent() || this.#state.stepInEpoch >= loader.batchesPerEpoch) return
+    const { thaw } = this.#parts
+    if (thaw != null && !this.#isThawed && this.#state.epoch >= thaw.afterEpochs) await this.#thaw(thaw)
     networks.backbone.train(true)
     networks.head.train(true)
     let since = performance.now()
@@ -298,8 +324,11 @@ class TrainingRun {
   }
 
   async #restore(snapshot: Snapshot): Promise<void> {
-    const { networks, emaNetworks, network } = this.#parts
+    const { networks, emaNetworks, network, thaw } = this.#parts
     this.#state = { ...parseTrainingState(snapshot.state, snapshot.path), network }
+    const { epoch, stepInEpoch } = this.#state
+    // An epoch thaws before its first step: a snapshot between two epochs was written by the optimizer of the earlier one.
+    if (thaw != null && epoch + Math.sign(stepInEpoch) > thaw.afterEpochs) await this.#thaw(thaw)
     await torch.scope(async () => {
       await networks.backbone.loadStateDict(await snapshot.load('backbone'))
       await networks.head.loadStateDict(await snapshot.load('head'))

@@ -5,8 +5,14 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import onnxProto from 'onnx-proto'
 import type { onnx } from 'onnx-proto'
-import { NonFiniteError, ShapeError, SnapshotError, listBackbones, torch } from '../../../src/binding/index.ts'
-import type { NativeModule } from '../../../src/binding/index.ts'
+import {
+  NativeModule,
+  NonFiniteError,
+  ShapeError,
+  SnapshotError,
+  listBackbones,
+  torch,
+} from '../../../src/binding/index.ts'
 import { exportOnnx, exportTorchScript } from '../../../src/export/index.ts'
 import { classNames, images, preprocessing, smallClassifier } from './small-classifier.ts'
 import { liveTensors } from '../../support/live-tensors.ts'
@@ -156,5 +162,42 @@ describe('export', () => {
     assert.ok(bytes.includes('extra/trivium.class_names'))
     assert.ok(bytes.includes(JSON.stringify(classNames)))
     assert.deepEqual(await readdir(place), ['model.pt'])
+  })
+})
+
+describe('export of adapters', () => {
+  test('writes the merged network, and leaves the adapters as they were', async () => {
+    torch.manualSeed(3)
+    const backbone = await NativeModule.createBackbone('vit_test', { num_classes: classNames.length, image_size: 32 })
+    await backbone.attachAdapters({ lora_rank: 2, use_ia3: true, seed: 1 })
+    torch.noGrad(() =>
+      torch.scope(() => {
+        for (const name of backbone.adapterNames()) {
+          const tensor = backbone.namedParameters().get(name)!
+          torch.call('aten::add_.Tensor', tensor, torch.ops.mul(torch.ops.cos(tensor), 0.3))
+        }
+      }),
+    )
+    const { mean, std } = preprocessing
+    const network = await NativeModule.createClassifier({ backbone, head: null, logitScale: 1, mean, std })
+    const before = torch.scope(() => new Map([...network.stateDict()].map(([name, t]) => [name, t.toArray()])))
+    const more = { classifier: network, imageSize: 32, probes: images(4, 32) }
+    const report = await exportOnnx(options({ ...more, path: join(folder, 'adapted.onnx') }))
+    assert.ok(report.maxAbsoluteDifference < 1e-4, String(report.maxAbsoluteDifference))
+    const { graph } = await decode(report.path)
+    const names = graph?.initializer?.map(({ name }) => String(name)) ?? []
+    assert.ok(names.includes('backbone.blocks.0.attn.qkv.weight'))
+    assert.deepEqual(
+      names.filter((name) => /lora|ia3/.test(name)),
+      [],
+    )
+    const plain = await exportOnnx(
+      options({ ...more, classifier: await smallClassifier('vit_test', { imageSize: 32, head: null }) }),
+    )
+    assert.equal(report.nodes, plain.nodes)
+    await exportTorchScript(options({ ...more, path: join(folder, 'adapted.pt') }))
+    const after = torch.scope(() => new Map([...network.stateDict()].map(([name, t]) => [name, t.toArray()])))
+    assert.deepEqual(after, before)
+    assert.ok([...after.keys()].some((name) => name.endsWith('lora_A')))
   })
 })

@@ -109,8 +109,8 @@ describe('createBackbone', () => {
 
   it('refuses what is accepted in configurations but cannot act yet', async () => {
     await assert.rejects(
-      createBackbone({ ...request, backbone: { name: 'resnet18', pretrained: false, loraRank: 4 } }),
-      /loraRank is not available yet \(LoRA adapters\)/,
+      createBackbone({ ...request, backbone: { name: 'resnet18', pretrained: false, useMixstyle: true } }),
+      /useMixstyle is not available yet \(MixStyle\)/,
     )
   })
 })

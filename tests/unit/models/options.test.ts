@@ -12,7 +12,7 @@ describe('backboneOptionsSchema', () => {
   })
 
   it('reads published configurations and lists what cannot act yet', () => {
-    const keys = ['vitModel', 'loraRank', 'useIa3']
+    const keys = ['vitModel']
     const published = {
       vitModel: 'eva02_base_patch14_224',
       tokenMergingRatio: 0.5,

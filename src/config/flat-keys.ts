@@ -20,6 +20,7 @@ export const flatKeys: Readonly<Record<string, readonly string[]>> = {
   numWorkers: ['data', 'workers'],
   shuffleTrain: ['data', 'shuffleTrain'],
   modelName: ['backbone', 'name'],
+  freeze: ['train', 'freeze'],
   pretrained: ['backbone', 'pretrained'],
   learningRate: ['train', 'lr'],
   lr: ['train', 'lr'],

@@ -31,6 +31,7 @@ export function classificationTask(
         prefix: 'backbone',
         parameters: backbone.namedParameters(),
         learningRateScale: options.backboneLrScale ?? 1,
+        layers: backbone.depth.layers,
       },
       { prefix: 'head', parameters: head.namedParameters() },
     ],

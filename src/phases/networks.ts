@@ -4,6 +4,7 @@ import { torch, type NativeModule, type Tensor } from '../binding/index.ts'
 import {
   backboneOptionsSchema,
   createHead,
+  withoutAdapters,
   withoutWeightless,
   type BackboneOptions,
   type HeadOptions,
@@ -63,7 +64,6 @@ export function specOf(snapshot: Snapshot): NetworkSpec {
 
 export interface NetworkPair extends Networks {
   readonly numFeatures: number
-  readonly parameterCount: number
   dispose(): void
 }
 
@@ -80,7 +80,6 @@ export async function buildNetworks(
     backbone: model.native,
     head: head.native,
     numFeatures: model.numFeatures,
-    parameterCount: model.parameterCount + head.parameterCount,
     dispose() {
       model.dispose()
       head.dispose()
@@ -120,7 +119,7 @@ export async function loadPart(
   return snapshot.load(useEma && snapshot.parts.includes(averaged) ? averaged : part)
 }
 
-/** The networks of a snapshot, in evaluation mode and without gradients. */
+/** The networks of a snapshot, in evaluation mode and without gradients. Adapters are merged: what runs is the plain network. */
 export async function loadNetworks(
   snapshot: Snapshot,
   useEma: boolean,
@@ -132,6 +131,7 @@ export async function loadNetworks(
     await pair.backbone.loadStateDict(await loadPart(snapshot, 'backbone', useEma))
     await pair.head.loadStateDict(await loadPart(snapshot, 'head', useEma))
   })
+  await pair.backbone.mergeAdapters()
   for (const module of [pair.backbone, pair.head]) freeze(module)
   return { spec, pair }
 }
@@ -146,9 +146,13 @@ export function withoutPretrained(backbone: BackboneOptions): BackboneOptions {
   return { ...backbone, pretrained: false }
 }
 
-/** Whether weights of one fit the other, as far as the options tell. */
+/** Whether weights of one fit the other, as far as the options tell; adapters aside, which can be merged into the weights. */
 export function isSameArchitecture(a: BackboneOptions, b: BackboneOptions): boolean {
   const text = (options: BackboneOptions): string =>
-    JSON.stringify(Object.entries(withoutWeightless(withoutPretrained(options))).sort(([x], [y]) => (x < y ? -1 : 1)))
+    JSON.stringify(
+      Object.entries(withoutAdapters(withoutWeightless(withoutPretrained(options)))).sort(([x], [y]) =>
+        x < y ? -1 : 1,
+      ),
+    )
   return text(a) === text(b)
 }

@@ -32,7 +32,6 @@ export async function openPublishedNetworks(
       backbone: model.native,
       head: head.native,
       numFeatures: model.numFeatures,
-      parameterCount: model.parameterCount + head.parameterCount,
       dispose() {
         model.dispose()
         head.dispose()

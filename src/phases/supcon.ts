@@ -47,7 +47,7 @@ function supconTask(options: SupConOptions, { precision, validation }: TaskParts
       return { loss: supconLoss(outputs, labels, options), parts: {}, correct: null }
     },
     trainable: ({ backbone, head }) => [
-      { prefix: 'backbone', parameters: backbone.namedParameters() },
+      { prefix: 'backbone', parameters: backbone.namedParameters(), layers: backbone.depth.layers },
       { prefix: 'head', parameters: head.namedParameters() },
     ],
     validate: validation === null ? null : embeddingValidation(validation, { ...options, precision }),

@@ -3,7 +3,7 @@
  * of files for backbone and head.
  */
 import { torch, type Tensor } from '../binding/index.ts'
-import { readWeights } from '../models/index.ts'
+import { readWeights, withoutAdapters } from '../models/index.ts'
 import { readSnapshot } from '../snapshot/index.ts'
 import { forwardNetworks } from '../train/index.ts'
 import { SnapshotError } from '../util/errors.ts'
@@ -68,7 +68,9 @@ async function teacherNetworks(
   }
   if (!(await namesWeights(teacherBackbonePath)))
     return loadNetworks(await readSnapshot(teacherBackbonePath), useEmaTeacher, context)
-  const backbone = { ...(options.teacherBackbone ?? student.backbone), pretrained: teacherBackbonePath }
+  // The student's adapters are its own; those that a file holds are merged as it is read.
+  const network = withoutAdapters(options.teacherBackbone ?? student.backbone)
+  const backbone = { ...network, pretrained: teacherBackbonePath }
   if (teacherHeadPath === null) return openPublishedNetworks({ ...student, backbone }, context)
   return withSeparateHead(teacherHeadPath, { ...student, backbone }, options, context)
 }

@@ -6,17 +6,27 @@ import { join } from 'node:path'
 import { torch } from '../binding/index.ts'
 import { evaluationPlan } from '../augment/index.ts'
 import { Loader, randomSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
+import {
+  adapterOptions,
+  attachAdapters,
+  hasAdapters,
+  sameAdapters,
+  withoutAdapters,
+  type BackboneOptions,
+} from '../models/index.ts'
 import { findSnapshot, SnapshotStore, type Snapshot } from '../snapshot/index.ts'
 import {
   parseTrainingState,
   runTraining,
   type LoopResult,
+  type Thaw,
   type TrainingState,
   type TrainingTask,
 } from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { findUnavailable, type Unavailable } from '../util/unavailable.ts'
 import { predecessors, type PhaseContext, type PhaseName, type PhaseResult, type Precision } from './context.ts'
+import { freezeBackbone } from './freezing.ts'
 import { resizeToFor } from './image-geometry.ts'
 import { startingSnapshot } from './lineage.ts'
 import { buildNetworks, isSameArchitecture, loadPart, specOf, withoutPretrained } from './networks.ts'
@@ -84,8 +94,10 @@ export async function runTrainingPhase(
     const adopted =
       starting !== null && adoptable(starting, spec, options.initFrom !== null, recipe, context) ? starting : null
     const ownWeights = adopted === null && resumeFrom === null
-    const pair = await build(ownWeights ? spec : { ...spec, backbone: withoutPretrained(spec.backbone) })
+    const pair = await build(ownWeights ? spec : { ...spec, backbone: startingBackbone(spec, adopted) })
     if (adopted !== null) await adopt(adopted, pair, spec, recipe, context)
+    else if (ownWeights && spec.backbone.pretrained === false && hasAdapters(spec.backbone))
+      context.logger.warn(`${name}: adapters are trained on a backbone with random weights, which stay as they are`)
     const emaPair = options.emaDecay > 0 ? await build({ ...spec, backbone: withoutPretrained(spec.backbone) }) : null
     if (emaPair !== null) {
       await torch.scope(async () => {
@@ -96,7 +108,9 @@ export async function runTrainingPhase(
     const precision = options.precision ?? context.defaults.precision
     const validation = options.useValidation ? validationLoader(spec, options, context) : null
     const task = await recipe.task({ spec, pair, precision, validation })
-    const loop = await trainWithProgress(task, { recipe, options, context, spec, store, pair, emaPair, resumeFrom })
+    const thaw = await freezeBackbone(name, pair.backbone, options, context.logger)
+    const setup = { recipe, options, context, spec, store, pair, emaPair, resumeFrom, thaw }
+    const loop = await trainWithProgress(task, setup)
     return {
       ...resultOf(name, loop.state, loop.outcome === 'finished' ? loop.best : loop.last, started),
       outcome: loop.outcome,
@@ -122,6 +136,7 @@ interface LoopSetup {
   readonly pair: NetworkPair
   readonly emaPair: NetworkPair | null
   readonly resumeFrom: Snapshot | null
+  readonly thaw: Thaw | null
 }
 
 async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<LoopResult> {
@@ -130,7 +145,7 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
   const loader = trainingLoader(recipe, spec, options, context)
   const length = options.steps === null ? `${options.epochs} epochs` : `${options.steps} steps`
   logger.info(
-    `${recipe.name}: ${spec.backbone.name} with a ${spec.head.kind} head, ${pair.parameterCount} parameters, ` +
+    `${recipe.name}: ${spec.backbone.name} with a ${spec.head.kind} head, ${parameterCounts(pair)}, ` +
       `${loader.dataset.length} images of ${spec.imageSize} px, ${length} of ${loader.batchSize} a step`,
   )
   let shown = false
@@ -159,6 +174,7 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
         signal,
         resumeFrom: setup.resumeFrom,
         network: spec,
+        thaw: setup.thaw,
         onStepEnd(event) {
           if (!shown) progress.start(recipe.name, event.totalSteps)
           shown = true
@@ -183,6 +199,14 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
   } finally {
     if (shown) progress.stop()
   }
+}
+
+/** "11181642 parameters (5130 trained, 11176512 frozen)". */
+function parameterCounts({ backbone, head }: NetworkPair): string {
+  const infos = [backbone.info, head.info]
+  const all = infos.reduce((sum, { parameterCount }) => sum + parameterCount, 0)
+  const trained = infos.reduce((sum, { trainableParameterCount }) => sum + trainableParameterCount, 0)
+  return `${all} parameters (${trained} trained, ${all - trained} frozen)`
 }
 
 function percent(fraction: number): string {
@@ -225,6 +249,26 @@ function adoptable(
   return false
 }
 
+/** What the network is built as: with the adapters of the weights that it will be given. */
+function startingBackbone(spec: NetworkSpec, adopted: Snapshot | null): BackboneOptions {
+  const own = withoutPretrained(spec.backbone)
+  return adopted === null ? own : { ...withoutAdapters(own), ...adapterOptions(specOf(adopted).backbone) }
+}
+
+/** Adapters like the predecessor's go on; others begin on its weights with its adapters merged into them. */
+async function changeAdapters(
+  from: BackboneOptions,
+  pair: NetworkPair,
+  spec: NetworkSpec,
+  context: PhaseContext,
+): Promise<string> {
+  if (sameAdapters(from, spec.backbone)) return ''
+  await pair.backbone.mergeAdapters()
+  await pair.backbone.unloadAdapters()
+  await attachAdapters(pair.backbone, spec.backbone, context.seed)
+  return hasAdapters(from) ? ', its adapters merged' : ''
+}
+
 async function adopt(
   snapshot: Snapshot,
   pair: NetworkPair,
@@ -240,8 +284,9 @@ async function adopt(
     await pair.backbone.loadStateDict(await loadPart(snapshot, 'backbone', true))
     if (withHead) await pair.head.loadStateDict(await loadPart(snapshot, 'head', true))
   })
+  const merged = await changeAdapters(theirs.backbone, pair, spec, context)
   context.logger.info(
-    `${recipe.name}: starts from ${withHead ? 'backbone and head' : 'the backbone'} of ${snapshot.path}`,
+    `${recipe.name}: starts from ${withHead ? 'backbone and head' : 'the backbone'} of ${snapshot.path}${merged}`,
   )
 }
 

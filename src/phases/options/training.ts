@@ -5,6 +5,7 @@ import { backboneOptionsSchema, type BackboneOptions } from '../../models/index.
 import type { OptionShape } from '../../util/option-shape.ts'
 import type { Unavailable } from '../../util/unavailable.ts'
 import type { Precision } from '../context.ts'
+import { freezeSchema, type FreezeOptions } from './freeze.ts'
 
 export interface TrainingOptions {
   readonly enabled: boolean
@@ -29,6 +30,9 @@ export interface TrainingOptions {
   readonly gradClip: number
   readonly augmentations: AugmentationOptions
   readonly backbone: BackboneOptions | null
+  /** true: the whole backbone, for good */
+  readonly freeze: boolean | FreezeOptions
+  readonly layerDecay: number
   readonly initFrom: string | null
   readonly useValidation: boolean
   readonly monitor: 'accuracy' | 'loss'
@@ -87,6 +91,13 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
       .nullable()
       .default(null)
       .describe('this phase’s network; null: the general backbone'),
+    freeze: freezeSchema.default(false).describe('what is not trained; true: the whole backbone'),
+    layerDecay: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(1)
+      .describe('learning rate of each layer of the backbone relative to the next; 0.75 is usual for fine-tuning'),
     initFrom: z
       .string()
       .min(1)

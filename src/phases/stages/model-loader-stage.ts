@@ -5,6 +5,7 @@
 import { createBackbone, ensureWeights, type BackboneOptions } from '../../models/index.ts'
 import { predecessors, trainingPhaseNames, type PhaseName } from '../context.ts'
 import { withDownloads } from '../download-progress.ts'
+import { freezeBackbone } from '../freezing.ts'
 import { namesWeights } from '../lineage.ts'
 import type { Stage, StageContext } from '../orchestrator.ts'
 import type { PipelineConfig } from '../pipeline-config.ts'
@@ -34,7 +35,7 @@ export class ModelLoaderStage implements Stage {
         await withDownloads(context.progress, (progress) =>
           ensureWeights(backbone.name, needed, { logger, signal, progress }),
         )
-      const key = JSON.stringify([backbone, imageSize])
+      const key = JSON.stringify([backbone, imageSize, options.freeze])
       if (tried.has(key)) continue
       tried.add(key)
       const model = await createBackbone({
@@ -45,7 +46,11 @@ export class ModelLoaderStage implements Stage {
         logger,
       })
       logger.info(`model: ${model.name}, ${model.parameterCount} parameters, ${model.numFeatures} features`)
-      model.dispose()
+      try {
+        await freezeBackbone(name, model.native, options, logger)
+      } finally {
+        model.dispose()
+      }
     }
     const teacher = this.#runs('distill', config) && !context.resume ? config.distill.teacherBackbonePath : null
     if (teacher !== null && (await namesWeights(teacher)))

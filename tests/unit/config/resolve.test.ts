@@ -328,8 +328,6 @@ describe('published configurations', () => {
     assert.deepEqual(named.map(([, , key]) => key).sort(), [
       'arcface.augmentations.randaugment',
       'arcface.augmentations.random_erasing',
-      'arcface.backbone.lora_rank',
-      'arcface.backbone.use_ia3',
       'arcface.backbone.vit_model',
       'arcface.mix_method',
       'arcface.use_curricularface',
@@ -340,7 +338,6 @@ describe('published configurations', () => {
       'logging.wandb.enabled',
       'supcon.augmentations.randaugment',
       'supcon.augmentations.trivialaugment',
-      'supcon.backbone.lora_rank',
       'supcon.backbone.vit_model',
     ])
   })

@@ -151,6 +151,25 @@ describe('adapters', () => {
     await assert.rejects(saveAdapters(path, model), /merged them/)
   })
 
+  it('in a file of a training snapshot are merged as it is loaded; a file that does not say what they are is refused', async () => {
+    using model = await createModel('vit_test', { ...lora, useIa3: true })
+    await train(model)
+    const path = join(folder, 'snapshot.safetensors')
+    const network = { backbone: { name: 'vit_test', ...model.adapters } }
+    await saveSafetensors(path, model.stateDict(), { trivium: JSON.stringify(network) })
+    using plain = await createModel('vit_test', { numClasses: 3, pretrained: path })
+    assert.equal(plain.adapters, null)
+    assert.equal(plain.trainableParameterCount, plain.parameterCount)
+    assert.ok(close(await answers(model), await answers(plain)) < 1e-5)
+    const bare = join(folder, 'bare.safetensors')
+    await saveSafetensors(bare, model.stateDict())
+    const refused = createModel('vit_test', { numClasses: 3, pretrained: bare })
+    await assert.rejects(
+      refused,
+      (error: unknown) => error instanceof SnapshotError && /it holds adapters/.test(error.message),
+    )
+  })
+
   it('start from their seed, apart from the network’s draws', async () => {
     const start = async (seed: number): Promise<number[]> => {
       using model = await createModel('vit_test', { ...lora, seed })

@@ -33,6 +33,9 @@ export type TorchFormat = 'zip' | 'legacy'
 
 /** Which format the file's first bytes show, or null. */
 export function torchFormat(head: Uint8Array): TorchFormat | null {
+  // A safetensors file begins with the length of its header, 64 bits of which the upper half is zero, and "{": a length of 640 looks like
+  // the start of a pickle, one of 19280 like that of a zip file.
+  if (head[8] === 0x7b && head.subarray(4, 8).every((byte) => byte === 0)) return null
   if (head[0] === 0x50 && head[1] === 0x4b) return 'zip'
   return head[0] === 0x80 && (head[1] as number) >= 2 && (head[1] as number) <= 5 ? 'legacy' : null
 }

@@ -79,6 +79,24 @@ describe('saveSafetensors and loadWeights', () => {
   })
 })
 
+describe('loadWeights', () => {
+  it('takes a safetensors file for one, also when the length of its header begins like a pickle or a zip file', async () => {
+    for (const length of [0x280, 0x380, 0x4b50]) {
+      const header = JSON.stringify({ a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } }).padEnd(length)
+      const bytes = Buffer.alloc(8 + length + 8)
+      bytes.writeBigUInt64LE(BigInt(length))
+      bytes.write(header, 8)
+      bytes.writeFloatLE(1.5, 8 + length)
+      bytes.writeFloatLE(-2, 12 + length)
+      const path = join(folder, `length-${length}.safetensors`)
+      await writeFile(path, bytes)
+      const weights = await loadWeights(path)
+      assert.deepEqual(weights.get('a')?.toArray(), [1.5, -2], String(length))
+      weights.get('a')?.dispose()
+    }
+  })
+})
+
 describe('createModel with a pretrained file', () => {
   it('starts from its values', async () => {
     const path = await saved('same.safetensors', 3, 7)

@@ -47,14 +47,14 @@ void expect_covering(const std::string& pattern, const torch::nn::Module& module
 
 }  // namespace
 
-bool in_layers(const Backbone& backbone, const std::string& name) {
-  const auto parts = backbone.layers();
+bool in_stages(const Backbone& backbone, const std::string& name) {
+  const auto parts = backbone.stages();
   return in_parts(parts, parts.size(), name);
 }
 
 std::vector<std::string> freeze(Backbone& backbone, const FreezeOptions& options) {
   const bool whole = !options.stages && options.patterns.empty();
-  const auto stages = whole ? backbone.layers() : backbone.stages();
+  const auto stages = backbone.stages();
   const auto count = whole ? stages.size() : static_cast<size_t>(std::max<int64_t>(0, options.stages.value_or(0)));
   if (options.stages.value_or(0) < 0 || count > stages.size()) {
     throw error(ErrorKind::Config, "freeze.stages: expected 0 to ", stages.size(), ", the stages of this network, but got ",

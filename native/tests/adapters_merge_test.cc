@@ -131,7 +131,7 @@ static void every_linear_layer_of_every_family_runs_its_adapter() {
       backbone->eval();
       const auto before = backbone->forward(input);
       const Options options(entry.name, {{"lora_rank", 1.0}});
-      if (!in_layers(*plain, name + ".weight")) {  // the classifier
+      if (!in_stages(*plain, name + ".weight")) {  // the classifier
         CHECK_ERROR(Config, "", attach_adapters(*backbone, options, {name}));
         continue;
       }
@@ -151,11 +151,42 @@ static void every_linear_layer_of_every_family_runs_its_adapter() {
   CHECK_TRUE(layers >= 8);
 }
 
+// Fused and split keys and values, biases inside and beside the layer, MLPs of one and of two branches.
+static void every_family_merges_ia3() {
+  int64_t families = 0;
+  for (const auto& entry : backbones()) {
+    if (entry.name.size() < 5 || entry.name.compare(entry.name.size() - 5, 5, "_test") != 0) continue;
+    auto backbone = create_backbone(entry.name, Options(entry.name, {{"num_classes", 3.0}}));
+    try {
+      attach_adapters(*backbone, Options(entry.name, {{"use_ia3", true}}));
+    } catch (const Error& error) {
+      CHECK_TRUE(error.kind == ErrorKind::Config);  // a network of convolutions
+      continue;
+    }
+    torch::NoGradGuard no_grad;
+    for (auto& [key, tensor] : named_state(*backbone)) tensor.copy_(filled(key, tensor.sizes().vec()));
+    fill_adapters(*backbone);
+    backbone->eval();
+    const int64_t size = backbone->preprocessing().image_size;
+    const auto input = filled("input", {2, 3, size, size}) * 3;
+    const auto before = copied_state(*backbone);
+    const auto expected = backbone->forward(input);
+    merge_adapters(*backbone);
+    const double off = trivium::testing::difference(backbone->forward(input), expected);
+    trivium::testing::report(off < 1e-4, __FILE__, __LINE__, entry.name + " merged is off by " + std::to_string(off));
+    unmerge_adapters(*backbone);
+    trivium::testing::report(same_state(before, copied_state(*backbone)), __FILE__, __LINE__, entry.name + " does not come apart as it was");
+    ++families;
+  }
+  CHECK_TRUE(families >= 1);
+}
+
 int main() {
   at::set_num_threads(1);
   peft_goldens();
   ia3_scales_biases_that_lie_apart();
   merged_weights_that_were_overwritten_are_unmerged_by_arithmetic();
   every_linear_layer_of_every_family_runs_its_adapter();
+  every_family_merges_ia3();
   return trivium::testing::finish("adapters_merge");
 }

@@ -174,7 +174,8 @@ static void swin_attention_is_bounded() {
   CHECK_TRUE(!at_scale(4.6).equal(at_scale(4.0)));
 }
 
-// Layers and stages name every tensor but the classifier's exactly once: what freezing and layer-wise decay rely on.
+// Stages name every tensor but the classifier's exactly once, for freezing; layers too, but for what timm groups with the classifier
+// (head.norm, fc_norm), for layer-wise decay.
 static void parts_cover_every_backbone() {
   for (const auto& entry : backbones()) {
     if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
@@ -183,9 +184,11 @@ static void parts_cover_every_backbone() {
     if (sequence) options["token_learner_tokens"] = 3.0;
     else options["use_cbam"] = true;
     const auto whole = create_backbone(entry.name, Options(entry.name, options));
-    for (const auto& parts : {whole->layers(), whole->stages()}) {
+    for (const bool by_layers : {true, false}) {
+      const auto parts = by_layers ? whole->layers() : whole->stages();
       for (const auto& parameter : whole->named_parameters()) {
-        int named = 0;
+        const bool with_head = parameter.key().rfind("head.", 0) == 0 || parameter.key().rfind("fc_norm.", 0) == 0;
+        int named = by_layers && with_head ? 1 : 0;
         for (const auto& part : parts) {
           for (const auto& prefix : part) named += parameter.key() == prefix || parameter.key().rfind(prefix + ".", 0) == 0 ? 1 : 0;
         }

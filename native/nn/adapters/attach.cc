@@ -129,19 +129,30 @@ LoraOptions read_lora(const Options& options, bool targets) {
   return lora;
 }
 
-/// The network's layers become constants; what published weights do not know starts at random and goes on being trained.
-void freeze_base(Backbone& backbone) {
-  std::vector<std::string> added;
-  for (const auto& entry : backbone.named_modules("", /*include_self=*/false)) {
-    if (dynamic_cast<const AddedBlock*>(entry.value().get()) != nullptr) added.push_back(entry.key());
+/// What adapters stand in for: the network's layers, without the classifier and without blocks that published weights do not know, which
+/// start at random and are trained as they are.
+class Base {
+ public:
+  explicit Base(const Backbone& backbone) : backbone_(backbone) {
+    for (const auto& entry : backbone.named_modules("", /*include_self=*/false)) {
+      if (dynamic_cast<const AddedBlock*>(entry.value().get()) != nullptr) added_.push_back(entry.key());
+    }
   }
+  bool has(const std::string& name) const {
+    return in_stages(backbone_, name) && std::none_of(added_.begin(), added_.end(), [&](const auto& block) { return is_under(block, name); });
+  }
+
+ private:
+  const Backbone& backbone_;
+  std::vector<std::string> added_;
+};
+
+void freeze_base(Backbone& backbone, const Base& base) {
   const auto adapters = adapter_names(backbone);
   const std::set<std::string> kept(adapters.begin(), adapters.end());
   for (auto& entry : backbone.named_parameters()) {
     const auto& name = entry.key();
-    const bool is_added = std::any_of(added.begin(), added.end(), [&](const auto& block) { return is_under(block, name); });
-    if (kept.contains(name) || is_added || !entry.value().requires_grad() || !in_layers(backbone, name)) continue;
-    entry.value().set_requires_grad(false);
+    if (!kept.contains(name) && base.has(name)) entry.value().set_requires_grad(false);
   }
   set_training(backbone, backbone.is_training());
 }
@@ -156,9 +167,10 @@ void attach_adapters(Backbone& backbone, const Options& options, const std::vect
     return;  // a rank of 0 switches LoRA off, whatever else is said about it
   }
   if (has_adapters(backbone)) throw error(ErrorKind::Config, options.owner(), ": it has adapters already. Unload them before attaching others.");
+  const Base base(backbone);
   std::vector<NamedLinear> layers;
   for (auto& entry : linears(backbone)) {
-    if (in_layers(backbone, entry.first)) layers.push_back(std::move(entry));
+    if (base.has(entry.first)) layers.push_back(std::move(entry));
   }
   if (layers.empty()) {
     throw error(ErrorKind::Config, options.owner(), ": ", lora.rank > 0 ? "lora_rank: LoRA" : "use_ia3: IA3",
@@ -185,7 +197,7 @@ void attach_adapters(Backbone& backbone, const Options& options, const std::vect
     entry.second->set_outer_bias(outer_bias_of(backbone, entry));
     entry.second->attach(std::move(adapter));
   }
-  freeze_base(backbone);
+  freeze_base(backbone, base);
 }
 
 bool has_adapters(torch::nn::Module& module) {

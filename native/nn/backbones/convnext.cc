@@ -248,21 +248,17 @@ class ConvNext : public Backbone {
       append_parts(parts, stage + ".blocks", blocks_[i]->blocks->links().size());
       if (i > 0) parts[first].push_back(stage + ".downsample");
     }
-    append_last(parts.back());
+    if (norm_pre_) parts.back().push_back("norm_pre");  // head.norm and head.pre_logits are of timm's last group, the classifier's
     return parts;
   }
   std::vector<std::vector<std::string>> stages() const override {
     std::vector<std::vector<std::string>> parts{{"stem"}, {"stages.0"}, {"stages.1"}, {"stages.2"}, {"stages.3"}};
-    append_last(parts.back());
+    parts.back().push_back(norm_pre_ ? "norm_pre" : "head.norm");
+    if (head_->has_hidden()) parts.back().push_back("head.pre_logits");
     return parts;
   }
 
  private:
-  void append_last(std::vector<std::string>& part) const {
-    part.push_back(norm_pre_ ? "norm_pre" : "head.norm");
-    if (head_->has_hidden()) part.push_back("head.pre_logits");
-  }
-
   int64_t num_features_ = 0;
   std::shared_ptr<Chain> stem_, stages_;
   std::vector<std::shared_ptr<ConvNextStage>> blocks_;

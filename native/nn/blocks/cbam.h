@@ -6,13 +6,14 @@
 #include <memory>
 
 #include "core/options.h"
+#include "nn/added_block.h"
 #include "nn/module.h"
 
 namespace trivium::nn {
 
 /// [N, C, H, W] → [N, C, H, W]: the map weighted by channel, σ(mlp(average) + mlp(maximum)) (eq. 2), then by position,
 /// σ(norm(conv7×7([maximum over channels; mean over channels]))) (eq. 3).
-class Cbam : public Module {
+class Cbam : public Module, public AddedBlock {
  public:
   explicit Cbam(int64_t channels);
   torch::Tensor forward(const torch::Tensor& map) override;

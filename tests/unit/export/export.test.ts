@@ -170,12 +170,14 @@ describe('export of adapters', () => {
     torch.manualSeed(3)
     const backbone = await NativeModule.createBackbone('vit_test', { num_classes: classNames.length, image_size: 32 })
     await backbone.attachAdapters({ lora_rank: 2, use_ia3: true, seed: 1 })
-    torch.noGrad(() =>
+    await torch.noGrad(() =>
       torch.scope(() => {
+        const trained = backbone.stateDict()
         for (const name of backbone.adapterNames()) {
-          const tensor = backbone.namedParameters().get(name)!
-          torch.call('aten::add_.Tensor', tensor, torch.ops.mul(torch.ops.cos(tensor), 0.3))
+          const start = trained.get(name)!
+          trained.set(name, torch.ops.add(start, torch.ops.mul(torch.ops.cos(start), 0.3)))
         }
+        return backbone.loadStateDict(trained)
       }),
     )
     const { mean, std } = preprocessing

@@ -114,6 +114,28 @@ static void only_adapters_added_blocks_and_the_classifier_train() {
   CHECK_TRUE(net->named_parameters()["attn.qkv.lora_A"].size(0) == 1);
 }
 
+// The first adapted block sees an input that takes no gradient: the blocks below it are frozen.
+static void gradients_are_those_of_a_checkpointed_network() {
+  std::map<bool, std::map<std::string, torch::Tensor>> gradients;
+  for (const bool checkpointing : {false, true}) {
+    const OptionMap made{{"num_classes", 7.0}, {"gradient_checkpointing", checkpointing}, {"drop_path_rate", 0.3}};
+    auto vit = create_backbone("vit_test", Options("vit_test", made));
+    attach_adapters(*vit, Options("vit_test", {{"lora_rank", 2.0}, {"lora_dropout", 0.3}, {"use_ia3", true}}));
+    torch::NoGradGuard no_grad;
+    for (auto& [name, tensor] : named_state(*vit)) tensor.copy_(filled(name, tensor.sizes().vec()));
+    fill_adapters(*vit);
+    set_training(*vit, true);
+    torch::AutoGradMode grad(true);
+    torch::manual_seed(5);
+    vit->forward(images()).square().sum().backward();
+    for (const auto& name : adapter_names(*vit)) gradients[checkpointing][name] = vit->named_parameters()[name].grad();
+  }
+  for (const auto& [name, gradient] : gradients[false]) {
+    CHECK_TRUE(gradient.defined() && gradient.abs().max().item<double>() > 0);
+    CHECK_TRUE(gradients[true][name].defined() && gradient.equal(gradients[true][name]));
+  }
+}
+
 static void gradients_agree_with_finite_differences() {
   auto vit = adapted_vit({{"lora_rank", 2.0}, {"lora_alpha", 3.0}, {"use_ia3", true}});
   vit->to(torch::kDouble);
@@ -190,6 +212,7 @@ int main() {
   lora_is_scaled_by_alpha_over_rank();
   dropout_is_on_the_branch_alone();
   only_adapters_added_blocks_and_the_classifier_train();
+  gradients_are_those_of_a_checkpointed_network();
   gradients_agree_with_finite_differences();
   runs_in_bfloat16();
   wrong_adapters_are_refused();

@@ -122,7 +122,7 @@ const description = z.object({ backbone: z.string(), adapters: z.object(adapterS
  *
  * @throws {SnapshotError} when the model has no adapters, they are merged, or the file cannot be written
  */
-export async function saveAdapters(path: string, model: Model): Promise<void> {
+export async function saveAdapters(path: string, model: Pick<Model, 'name' | 'native' | 'adapters'>): Promise<void> {
   const state = adapterState(model.native)
   if (model.adapters === null || state.size === 0)
     throw new SnapshotError(

@@ -30,8 +30,6 @@ export interface BackboneOptions extends FamilyOptions, AdapterOptions {
   readonly useMixstyle?: unknown
 }
 
-const ratio = z.number().min(0).max(1)
-const count = z.number().int().min(0)
 const modelName = z.string().min(1).nullable().optional()
 
 const shape: OptionShape<BackboneOptions> = {

@@ -5,6 +5,7 @@ import { exportOnnx, exportTorchScript } from '../export/index.ts'
 import type { Phase } from './context.ts'
 import { evaluationPictures } from './image-geometry.ts'
 import { exportOptionsSchema, type ExportPhaseOptions } from './options/export.ts'
+import { exportWeights } from './export-weights.ts'
 import { openTrainedModel } from './trained-model.ts'
 
 export const exportPhase: Phase<ExportPhaseOptions> = {
@@ -55,6 +56,11 @@ export const exportPhase: Phase<ExportPhaseOptions> = {
         files.push(report.path)
         metrics['torchscriptBytes'] = report.bytes
         context.logger.info(`export: ${report.path}`)
+      }
+      context.signal.throwIfAborted()
+      for (const path of await exportWeights(options.formats, folder, spec, pair.backbone)) {
+        files.push(path)
+        context.logger.info(`export: ${path}`)
       }
       context.signal.throwIfAborted()
       return {

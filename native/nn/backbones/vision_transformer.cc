@@ -197,7 +197,13 @@ std::vector<std::vector<std::string>> VisionTransformer::layers() const {
   parts[0].push_back("patch_embed");
   append_parts(parts, "blocks", blocks_.size());
   if (token_learner_) parts[1 + learner_block_].push_back("token_learner");
-  parts.push_back({shape_.norm_after_pool ? "fc_norm" : "norm"});
+  if (!shape_.norm_after_pool) parts.back().push_back("norm");  // fc_norm is of timm's last group, the classifier's
+  return parts;
+}
+
+std::vector<std::vector<std::string>> VisionTransformer::stages() const {
+  auto parts = layers();
+  if (shape_.norm_after_pool) parts.back().push_back("fc_norm");
   return parts;
 }
 

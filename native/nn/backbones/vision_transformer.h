@@ -53,6 +53,7 @@ class VisionTransformer : public Backbone {
   torch::Tensor classify(const torch::Tensor& pooled) override;
   int64_t num_features() const override { return shape_.width; }
   std::vector<std::vector<std::string>> layers() const override;
+  std::vector<std::vector<std::string>> stages() const override;
 
   /// r of every block, 0 where none are merged.
   const std::vector<int64_t>& merged() const { return merged_; }

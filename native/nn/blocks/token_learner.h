@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "nn/added_block.h"
 #include "nn/blocks/linear.h"
 #include "nn/blocks/tokens.h"
 #include "nn/module.h"
@@ -14,7 +15,7 @@ namespace trivium::nn {
 
 /// S tokens, each a weighted mean of all image tokens: [N, P + T, D] → [N, P + S, D]. The weights are a softmax over the T tokens (over
 /// space, not over S) of layer norm → linear(64) → GELU → linear(S). The prefix is neither read nor changed.
-class TokenLearner : public Module {
+class TokenLearner : public Module, public AddedBlock {
  public:
   TokenLearner(int64_t width, int64_t tokens);
 

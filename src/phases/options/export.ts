@@ -1,11 +1,13 @@
 import { z } from 'zod'
 
+export type ExportFormat = 'onnx' | 'torchscript' | 'safetensors' | 'adapters'
+
 /** Which files an export writes and how closely they must agree with the native model. */
 export interface ExportPhaseOptions {
   readonly enabled: boolean
   readonly model: string | null
   readonly useEma: boolean
-  readonly formats: readonly ('onnx' | 'torchscript')[]
+  readonly formats: readonly ExportFormat[]
   readonly probes: number
   readonly tolerance: number
 }
@@ -22,9 +24,10 @@ export const exportOptionsSchema: z.ZodType<ExportPhaseOptions> = z.strictObject
     ),
   useEma: z.boolean().default(true),
   formats: z
-    .array(z.enum(['onnx', 'torchscript']))
+    .array(z.enum(['onnx', 'torchscript', 'safetensors', 'adapters']))
     .min(1)
-    .default(['onnx', 'torchscript']),
+    .default(['onnx', 'torchscript'])
+    .describe('safetensors: the backbone under timm’s names, its adapters merged; adapters: those alone'),
   probes: z.number().int().positive().default(64).describe('real test images that both models must agree on'),
   tolerance: z
     .number()

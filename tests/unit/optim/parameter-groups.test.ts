@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { torch, type Tensor } from '../../../src/binding/index.ts'
-import { backboneNames, createModel } from '../../../src/models/index.ts'
+import { createModel } from '../../../src/models/index.ts'
 import { layerOf, Optimizer, parameterGroups } from '../../../src/optim/index.ts'
 
 const golden = JSON.parse(readFileSync('tests/golden/adapters.json', 'utf8')) as {
@@ -14,42 +14,37 @@ const parameter = (shape: number[]): Tensor =>
 
 describe('parameterGroups', () => {
   for (const { name, layers, no_weight_decay } of golden.layers) {
-    const known = backboneNames.includes(name)
-    it(
-      `groups ${name} by depth and decays its weights as timm does`,
-      { skip: known ? false : 'not in the registry' },
-      async () => {
-        using model = await createModel(name, { numClasses: 7, imageSize: name.includes('dinov2') ? 70 : undefined })
-        torch.scope(() => {
-          const parameters = model.namedParameters()
-          const { depth } = model.native
-          const own = [...parameters.keys()].map((key) => layerOf(key, depth.layers))
-          assert.deepEqual(own, layers)
-          const groups = parameterGroups([{ prefix: 'b', parameters, layers: depth.layers }], {
-            weightDecay: 0.05,
-            decayNormsAndBiases: false,
-            layerDecay: 0.75,
-          })
-          const undecayed = groups.flatMap((group) => (group.weightDecay === 0 ? [...group.parameters.keys()] : []))
-          const oneDimensional = [...parameters].flatMap(([key, { shape }]) => (shape.length <= 1 ? [key] : []))
-          assert.deepEqual(
-            undecayed.map((key) => key.slice(2)).sort(),
-            [...new Set([...oneDimensional, ...no_weight_decay])].sort(),
-          )
-          // BEiT's and timm's scale: layer_decay^(last − layer), the classifier being the last
-          const last = Math.max(...layers)
-          const names = [...parameters.keys()]
-          for (const { parameters: members, learningRateScale } of groups) {
-            for (const key of members.keys())
-              assert.equal(learningRateScale, 0.75 ** (last - layers[names.indexOf(key.slice(2))]!), key)
-          }
-          assert.equal(
-            groups.reduce((sum, group) => sum + group.parameters.size, 0),
-            names.length,
-          )
+    it(`groups ${name} by depth and decays its weights as timm does`, async () => {
+      using model = await createModel(name, { numClasses: 7, imageSize: name.includes('dinov2') ? 70 : undefined })
+      torch.scope(() => {
+        const parameters = model.namedParameters()
+        const { depth } = model.native
+        const own = [...parameters.keys()].map((key) => layerOf(key, depth.layers))
+        assert.deepEqual(own, layers)
+        const groups = parameterGroups([{ prefix: 'b', parameters, layers: depth.layers }], {
+          weightDecay: 0.05,
+          decayNormsAndBiases: false,
+          layerDecay: 0.75,
         })
-      },
-    )
+        const undecayed = groups.flatMap((group) => (group.weightDecay === 0 ? [...group.parameters.keys()] : []))
+        const oneDimensional = [...parameters].flatMap(([key, { shape }]) => (shape.length <= 1 ? [key] : []))
+        assert.deepEqual(
+          undecayed.map((key) => key.slice(2)).sort(),
+          [...new Set([...oneDimensional, ...no_weight_decay])].sort(),
+        )
+        // BEiT's and timm's scale: layer_decay^(last − layer), the classifier being the last
+        const last = Math.max(...layers)
+        const names = [...parameters.keys()]
+        for (const { parameters: members, learningRateScale } of groups) {
+          for (const key of members.keys())
+            assert.equal(learningRateScale, 0.75 ** (last - layers[names.indexOf(key.slice(2))]!), key)
+        }
+        assert.equal(
+          groups.reduce((sum, group) => sum + group.parameters.size, 0),
+          names.length,
+        )
+      })
+    })
   }
 
   it('trains every layer at one rate without a layer decay, decayed ones first', () => {

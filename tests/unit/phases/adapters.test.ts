@@ -1,11 +1,12 @@
 /** Adapters and freezing through the phases: what is trained, stored, taken over, distilled from, measured and exported. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import onnxProto from 'onnx-proto'
 import { readSafetensors, torch } from '../../../src/binding/index.ts'
+import { createModel, loadWeights } from '../../../src/models/index.ts'
 import {
   pipelineConfigSchema,
   runPipeline,
@@ -36,7 +37,7 @@ function run(name: string, phases: PhaseName[], changes: PipelineConfigInput): P
     device: 'cpu',
     data: { dataset: 'digits', imageSize: 8 },
     backbone: lora,
-    export: { probes: 4 },
+    export: { probes: 4, ...changes.export },
     ...Object.fromEntries(
       (['train', 'arcface', 'distill'] as const).map((phase) => [phase, { ...quick, ...changes[phase] }]),
     ),
@@ -114,6 +115,30 @@ test('phases › what is measured and exported is the merged network', () => {
   assert.ok(names?.includes('backbone.blocks.0.attn.qkv.weight'), names?.join())
   assert.ok(!names?.some(isAdapter))
   assert.ok(existsSync(join(root, 'eval_results', 'curriculum', 'metrics.json')))
+})
+
+test('phases › an export writes the merged backbone for timm, and the adapters alone, when it is asked to', async () => {
+  const exported = await run('curriculum', ['export'], {
+    distill: { backbone: { name: 'vit_test', patchSize: 4, useIa3: true } },
+    export: { formats: ['safetensors', 'adapters'] },
+  })
+  const [whole = '', alone = ''] = exported.phases.at(-1)?.files ?? []
+  assert.match(whole, /backbone\.safetensors$/)
+  assert.match(alone, /adapters\.safetensors$/)
+  assert.ok(statSync(alone).size < statSync(whole).size / 10)
+  const made = { numClasses: 0, imageSize: 8, patchSize: 4 }
+  using merged = await createModel('vit_test', { ...made, pretrained: whole })
+  using adapted = await createModel('vit_test', { ...made, pretrained: snapshot('curriculum', 'distill', 'backbone') })
+  assert.ok(![...(await loadWeights(whole)).keys()].some(isAdapter))
+  assert.deepEqual(new Set((await loadWeights(alone)).keys()), new Set([0, 1].flatMap((block) => [
+    `blocks.${block}.attn.qkv.ia3_l`,
+    `blocks.${block}.mlp.fc2.ia3_l`,
+  ]))) // prettier-ignore
+  assert.equal(merged.parameterCount, adapted.parameterCount)
+  await assert.rejects(run('frozen-export', ['train', 'export'], {
+    backbone: { name: 'small_cnn', width: 4 },
+    export: { formats: ['adapters'] },
+  }), /small_cnn was trained without/) // prettier-ignore
 })
 
 test('phases › the same adapters go on where the predecessor left them, and an explicit teacher may have adapters', async () => {

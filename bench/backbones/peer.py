@@ -45,7 +45,7 @@ def train():
 
 def infer():
     with torch.inference_mode():
-        forward().numpy()
+        forward().float().numpy()
 
 
 milliseconds = []

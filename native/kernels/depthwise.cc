@@ -7,28 +7,19 @@
 #include <cstring>
 
 #include "core/error.h"
-
-// One machine code for each generation of processors, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define TRIVIUM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define TRIVIUM_CLONES
-#endif
-#define TRIVIUM_INLINE inline __attribute__((always_inline))
+#include "kernels/lanes.h"
 
 namespace trivium::kernels {
 namespace {
 
-using Bits = uint16_t;  // a bfloat16 as it lies in memory: the upper half of a float32
-
 /// `width` neighbouring channels: vectors of the compiler, which it splits where the processor has shorter ones. Written out for each
 /// width, because GCC 12 converts no vector whose length a template decides.
 template <int width>
-struct Lanes;
+struct Group;
 
-#define TRIVIUM_LANES(width)                                                                \
+#define TRIVIUM_GROUP(width)                                                                \
   template <>                                                                               \
-  struct Lanes<width> {                                                                     \
+  struct Group<width> {                                                                     \
     typedef float Floats __attribute__((vector_size(4 * width)));                           \
     typedef uint32_t Words __attribute__((vector_size(4 * width)));                         \
     typedef uint16_t Halves __attribute__((vector_size(2 * width)));                        \
@@ -41,11 +32,11 @@ struct Lanes;
     }                                                                                       \
     static TRIVIUM_INLINE void store(const Floats& from, float* to) { std::memcpy(to, &from, sizeof(from)); } \
   };
-TRIVIUM_LANES(16)
-TRIVIUM_LANES(8)
-TRIVIUM_LANES(4)
-TRIVIUM_LANES(1)
-#undef TRIVIUM_LANES
+TRIVIUM_GROUP(16)
+TRIVIUM_GROUP(8)
+TRIVIUM_GROUP(4)
+TRIVIUM_GROUP(1)
+#undef TRIVIUM_GROUP
 
 struct Map {
   int64_t channels, height, width;
@@ -57,7 +48,7 @@ struct Map {
 template <int lanes, int kernel, typename Element>
 TRIVIUM_INLINE int64_t add_rows_of(const Element* input, const Element* gradient, int64_t begin, int64_t end, const Map& map, int64_t first,
                                    float* sums, float* bias) {
-  using L = Lanes<lanes>;
+  using L = Group<lanes>;
   using Floats = typename L::Floats;
   constexpr int64_t reach = kernel / 2;
   const int64_t channels = map.channels, line = map.width * channels;

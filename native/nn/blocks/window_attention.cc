@@ -11,10 +11,16 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/zeros.h>
 
+#include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/jit/frontend/tracer.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "core/error.h"
+#include "kernels/window_attention.h"
 #include "nn/blocks/init.h"
 #include "nn/blocks/precision.h"
 #include "nn/blocks/reorder.h"
@@ -26,6 +32,7 @@ constexpr int64_t kBiasHidden = 512;
 constexpr double kLargestScale = 100;
 constexpr double kLargestBias = 16;
 constexpr double kNotNeighbours = -100;
+constexpr double kSmallestLength = 1e-12;
 
 /// Eq. 4: sign(x) · log2(1 + |8 x|) / log2 8 with x = offset / (window − 1) in [−1, 1].
 torch::Tensor log_spaced_offsets(int64_t window, int64_t reference) {
@@ -75,11 +82,11 @@ torch::Tensor window_order(const WindowGrid& grid) {
   return index;
 }
 
-/// [windows, 1, T, T]. After the roll the last windows hold pieces from opposite borders: tokens attend within their piece.
+/// [windows, T, T]. After the roll the last windows hold pieces from opposite borders: tokens attend within their piece.
 torch::Tensor shift_mask(const WindowGrid& grid) {
   const int64_t padded = grid.padded(), tokens = grid.tokens();
   const auto band = [&](int64_t position) { return position < padded - grid.window ? 0 : position < padded - grid.shift ? 1 : 2; };
-  auto mask = at::zeros({grid.count(), 1, tokens, tokens});
+  auto mask = at::zeros({grid.count(), tokens, tokens});
   auto* values = mask.mutable_data_ptr<float>();
   for (int64_t w = 0; w < grid.count(); ++w) {
     const int64_t top = w / grid.across() * grid.window, left = w % grid.across() * grid.window;
@@ -110,8 +117,47 @@ class PositionMlp : public Module {
   std::shared_ptr<Linear> in_, out_;
 };
 
+/// Vectors of zeros (positions that a map was filled up with, before q_bias is learned) stay zeros and pass no gradient, where the quotient
+/// by 1e-12 of PyTorch's normalize would pass 10¹² times the gradient.
 torch::Tensor unit(const torch::Tensor& vectors) {
-  return vectors / at::linalg_vector_norm(vectors, 2, at::IntArrayRef{-1}, /*keepdim=*/true).clamp_min(1e-12);
+  const auto length = at::linalg_vector_norm(vectors, 2, at::IntArrayRef{-1}, /*keepdim=*/true).clamp_min(kSmallestLength);
+  const auto units = vectors / length;
+  return at::GradMode::is_enabled() && vectors.requires_grad() ? units * (length > kSmallestLength).to(units.scalar_type()) : units;
+}
+
+/// What a grid decides: two of kernels::WindowWeights.
+struct Fixed {
+  torch::Tensor mask, order;
+};
+
+/// kernels/window_attention.h as an operation with a gradient.
+struct FusedAttention : torch::autograd::Function<FusedAttention> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& qkv, const torch::Tensor& scale,
+                               const torch::Tensor& bias, const Fixed& fixed) {
+    const auto own = qkv.contiguous();
+    const kernels::WindowWeights weights{scale.flatten(), bias.contiguous(), fixed.mask, fixed.order};
+    context->save_for_backward({own, weights.scale, weights.bias});
+    context->saved_data["order"] = fixed.order;
+    if (fixed.mask.defined()) context->saved_data["mask"] = fixed.mask;
+    return kernels::window_attention(own, weights);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+    if (at::GradMode::is_enabled()) {
+      throw error(ErrorKind::Config, "SwinV2's attention: gradients of gradients are not available. Use another network for them.");
+    }
+    const auto saved = context->get_saved_variables();
+    auto& data = context->saved_data;
+    const kernels::WindowWeights weights{saved[1], saved[2], data.find("mask") != data.end() ? data["mask"].toTensor() : torch::Tensor(),
+                                         data["order"].toTensor()};
+    auto [qkv, scale, bias] = kernels::window_attention_backward(gradients[0].contiguous(), saved[0], weights);
+    return {qkv, scale.view({-1, 1, 1}), bias, torch::Tensor()};
+  }
+};
+
+/// Whether the kernel runs: not where the operators themselves are wanted, in a trace or in the count of them (nn/cost.h).
+bool fuses(const torch::Tensor& qkv) {
+  return kernels::has_window_attention(qkv) && !torch::jit::tracer::isTracing() &&
+         !c10::impl::tls_is_dispatch_key_included(c10::DispatchKey::TESTING_ONLY_GenericMode);
 }
 
 }  // namespace
@@ -140,14 +186,25 @@ WindowAttention::WindowAttention(int64_t width, int64_t heads, const WindowGrid&
   if (grid.shift > 0) mask_ = shift_mask(grid);
 }
 
-/// [1 or windows, heads, T, T]: 16 · σ(cpb_mlp(offset)) (§3.3; at most 16), plus the mask of shifted windows.
+/// [heads, T, T]: 16 · σ(cpb_mlp(offset)) (§3.3; at most 16).
 torch::Tensor WindowAttention::position_bias() {
   FullPrecision full;
   const auto offsets = beside(coordinates_, logit_scale_).to(logit_scale_.scalar_type());
   const auto table = at::sigmoid(cpb_mlp_->forward(offsets)) * kLargestBias;  // [(2w − 1)², heads]
-  const int64_t tokens = grid_.tokens();
-  auto bias = table.index_select(0, beside(offset_, table)).view({tokens, tokens, heads_}).permute({2, 0, 1}).unsqueeze(0);
-  return mask_.defined() ? bias + beside(mask_, table).to(table.scalar_type()) : bias;
+  return spread(table.t().contiguous(), beside(offset_, table)).view({heads_, grid_.tokens(), grid_.tokens()});
+}
+
+/// The same as the kernel, in operators: for other devices and types, and for graphs. [N, L, 3C] → [N, L, C].
+torch::Tensor WindowAttention::mixed_by_operators(const torch::Tensor& qkv, const torch::Tensor& scale, const torch::Tensor& bias) {
+  const auto parts = reordered(qkv, beside(order_, qkv), beside(inverse_, qkv))
+                         .reshape({-1, grid_.count(), grid_.tokens(), 3, heads_, width_ / heads_})
+                         .permute({3, 0, 1, 4, 2, 5});  // [3, N, windows, heads, T, d]
+  const auto value = parts.select(0, 2);
+  const auto query = (unit(parts.select(0, 0)) * scale).to(value.scalar_type()), key = unit(parts.select(0, 1)).to(value.scalar_type());
+  const auto weights = mask_.defined() ? bias + beside(mask_, bias).to(bias.scalar_type()).unsqueeze(1) : bias.unsqueeze(0);
+  const auto mixed = at::scaled_dot_product_attention(query, key, value, weights.to(value.scalar_type()), 0.0, false, 1.0);
+  const auto windows = mixed.transpose(2, 3).reshape({-1, order_.size(0), width_});
+  return reordered(windows, beside(inverse_, qkv), beside(order_, qkv));
 }
 
 torch::Tensor WindowAttention::forward(const torch::Tensor& map) {
@@ -156,15 +213,16 @@ torch::Tensor WindowAttention::forward(const torch::Tensor& map) {
   // Linear layers work position by position, so they run before the map is cut and after it is whole again; the batch is −1 and never a
   // number, which a traced graph would freeze.
   const auto bias = at::cat({q_bias_, beside(no_bias_, map).to(q_bias_.scalar_type()), v_bias_});
-  const auto qkv = reordered(qkv_->forward(whole.flatten(1, 2), bias), beside(order_, map), beside(inverse_, map))
-                       .reshape({-1, grid_.count(), grid_.tokens(), 3, heads_, width_ / heads_})
-                       .permute({3, 0, 1, 4, 2, 5});  // [3, N, windows, heads, T, d]
+  const auto qkv = qkv_->forward(whole.flatten(1, 2), bias);                 // [N, L, 3C]
   const auto scale = logit_scale_.clamp_max(std::log(kLargestScale)).exp();  // [heads, 1, 1]
-  const auto value = qkv.select(0, 2);
-  const auto query = (unit(qkv.select(0, 0)) * scale).to(value.scalar_type()), key = unit(qkv.select(0, 1)).to(value.scalar_type());
-  const auto mixed = at::scaled_dot_product_attention(query, key, value, position_bias().to(value.scalar_type()), 0.0, false, 1.0);
-  const auto windows = mixed.transpose(2, 3).reshape({-1, padded * padded, width_});
-  auto result = proj_->forward(reordered(windows, beside(inverse_, map), beside(order_, map))).unflatten(1, {padded, padded});
+  torch::Tensor mixed;  // [N, L, C]
+  if (fuses(qkv)) {
+    const Fixed fixed{mask_.defined() ? beside(mask_, qkv) : mask_, beside(order_, qkv)};
+    mixed = FusedAttention::apply(qkv, scale.to(at::kFloat), position_bias().to(at::kFloat), fixed);
+  } else {
+    mixed = mixed_by_operators(qkv, scale, position_bias());
+  }
+  const auto result = proj_->forward(mixed).unflatten(1, {padded, padded});
   return filled > 0 ? result.slice(1, 0, grid_.side).slice(2, 0, grid_.side) : result;
 }
 

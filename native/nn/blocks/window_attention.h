@@ -33,6 +33,7 @@ class WindowAttention : public Module {
 
  private:
   torch::Tensor position_bias();
+  torch::Tensor mixed_by_operators(const torch::Tensor& qkv, const torch::Tensor& scale, const torch::Tensor& bias);
 
   int64_t width_, heads_;
   WindowGrid grid_;
@@ -44,7 +45,7 @@ class WindowAttention : public Module {
   torch::Tensor offset_;          // [w⁴] which of them lies between two tokens of a window
   torch::Tensor order_, inverse_; // [padded²] position → place in its window, and back
   torch::Tensor no_bias_;         // [C] zeros: that of the keys
-  torch::Tensor mask_;            // [windows, 1, T, T] −100 between what only the shift made neighbours; undefined without a shift
+  torch::Tensor mask_;            // [windows, T, T] −100 between what only the shift made neighbours; undefined without a shift
 };
 
 }  // namespace trivium::nn

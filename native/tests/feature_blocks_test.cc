@@ -88,11 +88,8 @@ static void mixstyle_draws() {
 }
 
 static void backbones_take_them() {
-  // Token networks with a class token: they take neither block, and an option of one is an error there.
-  const std::set<std::string> without_blocks{"vit", "dinov2", "dinov3", "eva"};
   for (const auto& entry : backbones()) {
     if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
-    if (without_blocks.contains(entry.family)) continue;
     const Options with(entry.name, {{"num_classes", 3.0},
                                     {"image_size", 32.0},
                                     {"seed", 5.0},

@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/nn/modules/conv.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -77,6 +78,13 @@ VisionTransformer::VisionTransformer(const TransformerShape& shape, const Option
   }
   initialise();
   if (learned > 0) token_learner_ = register_module("token_learner", std::make_shared<TokenLearner>(width, learned));
+  if ((mixstyle_ = read_mixstyle(options))) register_module("mixstyle", mixstyle_);
+  if (!(cbam_ = read_cbam(options, width))) return;
+  for (const auto* key : {"token_merging_ratio", "token_learner_tokens"}) {
+    if (options.number(key, 0) == 0) continue;
+    throw error(ErrorKind::Config, options.owner(), ": use_cbam needs the patches as a map, and with ", key, " they are none. Remove one.");
+  }
+  register_module("cbam", cbam_);
 }
 
 void VisionTransformer::build_blocks(const Options& options) {
@@ -159,6 +167,12 @@ torch::Tensor VisionTransformer::embed(const torch::Tensor& images) {
   return added.defined() ? tokens + added : tokens;
 }
 
+torch::Tensor VisionTransformer::refined(const torch::Tensor& tokens) {
+  const auto map = tokens.slice(1, prefix_).transpose(1, 2).reshape({-1, shape_.width, side_, side_});  // [N, D, side, side]
+  const auto patches = cbam_->forward(map).flatten(2).transpose(1, 2);
+  return prefix_ > 0 ? at::cat({tokens.slice(1, 0, prefix_), patches}, 1) : patches;
+}
+
 torch::Tensor VisionTransformer::forward_features(const torch::Tensor& images) {
   auto tokens = embed(images);
   TokenState state;
@@ -176,6 +190,10 @@ torch::Tensor VisionTransformer::forward_features(const torch::Tensor& images) {
       return block->forward(input, *after);
     }, tokens, blocks_[i]);
     state = *after;
+    if (mixstyle_ && i + 1 < shape_.depth && (i + 1 == std::max<int64_t>(1, shape_.depth / 4) || i + 1 == shape_.depth / 2)) {
+      tokens = mixstyle_->mix_tokens(tokens, prefix_);
+    }
+    if (cbam_ && i + 2 == shape_.depth) tokens = refined(tokens);
   }
   tokens = unmerge_tokens(tokens, state);
   return shape_.norm_after_pool ? tokens : norm_->forward(tokens);
@@ -197,6 +215,7 @@ std::vector<std::vector<std::string>> VisionTransformer::layers() const {
   parts[0].push_back("patch_embed");
   append_parts(parts, "blocks", blocks_.size());
   if (token_learner_) parts[1 + learner_block_].push_back("token_learner");
+  if (cbam_) parts.back().push_back("cbam");
   if (!shape_.norm_after_pool) parts.back().push_back("norm");  // fc_norm is of timm's last group, the classifier's
   return parts;
 }

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/options.h"
+#include "nn/blocks/cbam.h"
+#include "nn/blocks/mixstyle.h"
 #include "nn/blocks/rotary.h"
 #include "nn/blocks/token_learner.h"
 #include "nn/blocks/transformer.h"
@@ -41,7 +43,9 @@ struct TransformerShape {
 };
 
 /// Reads num_classes, image_size, patch_size (divides image_size), drop_path_rate (linear over depth, 0 in the first block),
-/// gradient_checkpointing, token_merging_ratio with token_merging_inflection, and token_learner_tokens.
+/// gradient_checkpointing, token_merging_ratio with token_merging_inflection, token_learner_tokens, use_cbam (on the patches as a map, before
+/// the last block, so that the class token sees it; not where tokens are merged or learned), and use_mixstyle with mixstyle_p and
+/// mixstyle_alpha (on the tokens behind the prefix, after the first and the second quarter of the blocks).
 class VisionTransformer : public Backbone {
  public:
   VisionTransformer(const TransformerShape& shape, const Options& options);
@@ -62,6 +66,7 @@ class VisionTransformer : public Backbone {
   void build_blocks(const Options& options);
   void initialise();
   torch::Tensor embed(const torch::Tensor& images);
+  torch::Tensor refined(const torch::Tensor& tokens);
 
   TransformerShape shape_;
   int64_t side_ = 0, prefix_ = 0;  // patches along a side; class token and registers
@@ -75,6 +80,8 @@ class VisionTransformer : public Backbone {
   torch::nn::LayerNorm norm_{nullptr};
   std::shared_ptr<Linear> head_;
   std::shared_ptr<TokenLearner> token_learner_;
+  std::shared_ptr<Cbam> cbam_;
+  std::shared_ptr<MixStyle> mixstyle_;
 };
 
 }  // namespace trivium::nn

@@ -46,12 +46,13 @@ int64_t to_integer(const std::string& owner, const std::string& key, const Optio
 
 }  // namespace
 
-Options::Options(std::string owner, std::map<std::string, OptionValue> values) : owner_(std::move(owner)), values_(std::move(values)) {}
+Options::Options(std::string owner, std::map<std::string, OptionValue> values)
+    : owner_(std::move(owner)), values_(std::move(values)), asked_(std::make_shared<std::set<std::string>>()) {}
 
 bool Options::has(const std::string& key) const { return values_.contains(key); }
 
 const OptionValue* Options::find(const std::string& key) const {
-  asked_.insert(key);
+  asked_->insert(key);
   const auto entry = values_.find(key);
   return entry == values_.end() ? nullptr : &entry->second;
 }
@@ -101,13 +102,23 @@ std::vector<double> Options::numbers(const std::string& key, const std::vector<d
   return has(key) ? numbers(key) : (find(key), fallback);
 }
 
+Options Options::part(std::string owner, const std::set<std::string>& except, const std::map<std::string, OptionValue>& added) const {
+  auto values = added;
+  for (const auto& [key, value] : values_) {
+    if (!except.contains(key)) values.emplace(key, value);
+  }
+  Options made(std::move(owner), std::move(values));
+  made.asked_ = asked_;
+  return made;
+}
+
 void Options::expect_all_used() const {
   std::vector<std::string> unused;
   for (const auto& [key, value] : values_) {
-    if (!asked_.contains(key)) unused.push_back(key);
+    if (!asked_->contains(key)) unused.push_back(key);
   }
   if (unused.empty()) return;
-  const std::vector<std::string> known(asked_.begin(), asked_.end());
+  const std::vector<std::string> known(asked_->begin(), asked_->end());
   const auto near = near_names(unused.front(), known, 1);
   throw error(ErrorKind::Config, owner_, ": unknown option", unused.size() > 1 ? "s " : " ", join(unused), ". ",
               near.empty() ? "" : "Did you mean \"" + near.front() + "\"? ",

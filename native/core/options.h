@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <variant>
@@ -31,6 +32,10 @@ class Options {
   std::vector<double> numbers(const std::string& key) const;
   std::vector<double> numbers(const std::string& key, const std::vector<double>& fallback) const;
 
+  /// The values for a part of the thing: those of this without the keys `except`, and with `added`, which win. What is read of it counts as
+  /// read of this.
+  Options part(std::string owner, const std::set<std::string>& except, const std::map<std::string, OptionValue>& added) const;
+
   /// Throws ConfigError naming every key that was given but never read, and the keys that were asked for.
   void expect_all_used() const;
 
@@ -38,7 +43,7 @@ class Options {
   const OptionValue* find(const std::string& key) const;
   std::string owner_;
   std::map<std::string, OptionValue> values_;
-  mutable std::set<std::string> asked_;
+  std::shared_ptr<std::set<std::string>> asked_;  // shared with parts
 };
 
 }  // namespace trivium

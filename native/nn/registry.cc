@@ -10,6 +10,7 @@
 #include "nn/backbones/dinov2.h"
 #include "nn/backbones/dinov3.h"
 #include "nn/backbones/eva.h"
+#include "nn/backbones/hybrid.h"
 #include "nn/backbones/resnet.h"
 #include "nn/backbones/small_cnn.h"
 #include "nn/backbones/swin_v2.h"
@@ -26,7 +27,7 @@ using HeadFactory = std::shared_ptr<Module> (*)(const Options&);
 const std::vector<const BackboneFamily*>& families() {
   static const std::vector<const BackboneFamily*> list{
       &cifar_cnn_family(), &cifar_resnet_family(), &convnext_family(), &dinov2_family(),  &dinov3_family(),
-      &eva_family(),       &resnet_family(),       &small_cnn_family(), &swin_v2_family(), &vit_family(),
+      &eva_family(),       &hybrid_family(),       &resnet_family(),   &small_cnn_family(), &swin_v2_family(), &vit_family(),
   };
   return list;
 }
@@ -51,7 +52,7 @@ const std::string& without_alias(const std::string& name) {
 
 /// Why a network has no use for an option of the transformers, where "unknown option" would leave the user guessing.
 void explain_refusal(const BackboneEntry& entry, const Options& options) {
-  for (const auto* family : {"vit", "dinov2", "dinov3", "eva"}) {
+  for (const auto* family : {"vit", "dinov2", "dinov3", "eva", "hybrid"}) {
     if (entry.family == family) return;
   }
   const auto* reason = entry.family == "swin_v2" ? "attends within windows of a fixed grid, where no token may be missing"
@@ -89,25 +90,37 @@ const std::vector<BackboneEntry>& backbones() {
   return sorted;
 }
 
-std::shared_ptr<Backbone> create_backbone(const std::string& asked, const Options& options) {
+const BackboneEntry& find_backbone(const std::string& asked) {
   const auto& name = without_alias(asked);
   for (const auto* family : families()) {
     for (const auto& entry : family->entries) {
-      if (entry.name != name) continue;
-      const InitSeed seed(options);
-      explain_refusal(entry, options);
-      auto backbone = family->make(name, options);
-      auto preprocessing = entry.preprocessing;
-      preprocessing.image_size = options.integer("image_size", preprocessing.image_size);
-      backbone->set_preprocessing(std::move(preprocessing));
-      options.expect_all_used();
-      if (entry.channels_last) to_channels_last(*backbone);
-      return backbone;
+      if (entry.name == name) return entry;
     }
   }
   std::vector<std::string> known;
   for (const auto& entry : backbones()) known.push_back(entry.name);
   fail_unknown("backbone", name, known);
+}
+
+std::shared_ptr<Backbone> make_backbone(const std::string& name, const Options& options) {
+  const auto& entry = find_backbone(name);
+  explain_refusal(entry, options);
+  const auto family = std::find_if(families().begin(), families().end(), [&](const auto* candidate) {
+    return &entry >= candidate->entries.data() && &entry < candidate->entries.data() + candidate->entries.size();
+  });
+  auto backbone = (*family)->make(entry.name, options);
+  auto preprocessing = entry.preprocessing;
+  preprocessing.image_size = options.integer("image_size", preprocessing.image_size);
+  backbone->set_preprocessing(std::move(preprocessing));
+  if (entry.channels_last) to_channels_last(*backbone);
+  return backbone;
+}
+
+std::shared_ptr<Backbone> create_backbone(const std::string& name, const Options& options) {
+  const InitSeed seed(options);
+  auto backbone = make_backbone(name, options);
+  options.expect_all_used();
+  return backbone;
 }
 
 std::shared_ptr<Module> create_head(const std::string& kind, const Options& options) {

@@ -16,6 +16,12 @@ namespace trivium::nn {
 /// from the global generator). Family-specific ones are read by the family
 /// (e.g. resnet: cifar_stem). Throws ConfigError for an unknown name (listing near names) and for an option nobody reads.
 std::shared_ptr<Backbone> create_backbone(const std::string& name, const Options& options);
+
+/// The same for a part of a larger network: reads no seed, and lets options that nobody reads pass.
+std::shared_ptr<Backbone> make_backbone(const std::string& name, const Options& options);
+
+/// The entry of a name or an alias. Throws ConfigError as create_backbone does.
+const BackboneEntry& find_backbone(const std::string& name);
 const std::vector<BackboneEntry>& backbones();
 
 /// kind: "projection" {in_features, hidden_features, out_features} → unit-length z [N, out_features];

@@ -59,6 +59,7 @@ inline Options options_of(const std::string& name, const Json& given, int64_t im
   for (const auto& [key, value] : given.map) {
     if (value.kind == Json::Kind::Boolean) values[key] = value.boolean;
     if (value.kind == Json::Kind::Number) values[key] = value.number;
+    if (value.kind == Json::Kind::Text) values[key] = value.text;
   }
   return Options(name, values);
 }

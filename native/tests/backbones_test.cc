@@ -176,30 +176,58 @@ static void swin_attention_is_bounded() {
 
 // Stages name every tensor but the classifier's exactly once, for freezing; layers too, but for what timm groups with the classifier
 // (head.norm, fc_norm), for layer-wise decay.
-static void parts_cover_every_backbone() {
-  for (const auto& entry : backbones()) {
-    if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
-    std::map<std::string, OptionValue> options{{"num_classes", 0.0}};
-    const bool sequence = std::set<std::string>{"vit", "dinov2", "dinov3", "eva"}.contains(entry.family);
-    if (sequence) options["token_learner_tokens"] = 3.0;
-    else options["use_cbam"] = true;
-    const auto whole = create_backbone(entry.name, Options(entry.name, options));
-    for (const bool by_layers : {true, false}) {
-      const auto parts = by_layers ? whole->layers() : whole->stages();
-      for (const auto& parameter : whole->named_parameters()) {
-        const bool with_head = parameter.key().rfind("head.", 0) == 0 || parameter.key().rfind("fc_norm.", 0) == 0;
-        int named = by_layers && with_head ? 1 : 0;
-        for (const auto& part : parts) {
-          for (const auto& prefix : part) named += parameter.key() == prefix || parameter.key().rfind(prefix + ".", 0) == 0 ? 1 : 0;
-        }
-        trivium::testing::report(named == 1, __FILE__, __LINE__,
-                                 entry.name + ": " + parameter.key() + " is in " + std::to_string(named) + " parts");
+static void parts_cover(const std::string& name, const std::string& key, const OptionValue& value) {
+  const auto whole = create_backbone(name, Options(name, {{"num_classes", 0.0}, {key, value}}));
+  for (const bool by_layers : {true, false}) {
+    const auto parts = by_layers ? whole->layers() : whole->stages();
+    for (const auto& parameter : whole->named_parameters()) {
+      const bool with_head = parameter.key().rfind("head.", 0) == 0 || parameter.key().rfind("fc_norm.", 0) == 0;
+      int named = by_layers && with_head ? 1 : 0;
+      for (const auto& part : parts) {
+        for (const auto& prefix : part) named += parameter.key() == prefix || parameter.key().rfind(prefix + ".", 0) == 0 ? 1 : 0;
       }
+      trivium::testing::report(named == 1, __FILE__, __LINE__, name + ": " + parameter.key() + " is in " + std::to_string(named) + " parts");
     }
   }
 }
 
+static void parts_cover_every_backbone() {
+  for (const auto& entry : backbones()) {
+    if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
+    parts_cover(entry.name, "use_cbam", true);
+    const bool sequence = std::set<std::string>{"vit", "dinov2", "dinov3", "eva"}.contains(entry.family);
+    if (sequence) parts_cover(entry.name, "token_learner_tokens", 3.0);
+  }
+  parts_cover("hybrid_test", "fusion", std::string("gate"));
+}
+
+static void hybrids_are_two_networks() {
+  const auto make = [](std::map<std::string, OptionValue> values) {
+    values.emplace("seed", 1.0);
+    return create_backbone("hybrid_test", Options("hybrid_test", std::move(values)));
+  };
+  const std::string gate = "gate", convnext = "convnextv2_test", swin = "swinv2_test";
+  CHECK_TRUE(make({})->num_features() == 32 + 32);
+  CHECK_TRUE(make({{"fusion", gate}, {"fusion_width", 24.0}})->num_features() == 24);
+  const auto other = make({{"cnn_model", convnext}, {"vit_model", swin}, {"image_size", 64.0}, {"drop_path_rate", 0.2}});
+  CHECK_TRUE(other->num_features() == 64 + 64 && other->named_parameters().contains("vit.layers.0.blocks.0.attn.q_bias"));
+  // An option goes to the half that reads it, to both, or is refused.
+  const auto names = make({{"cifar_stem", true}, {"use_cbam", true}, {"token_merging_ratio", 0.0}})->named_parameters();
+  CHECK_TRUE(names["cnn.conv1.weight"].size(2) == 3 && names.contains("cnn.layer1.0.cbam.ChannelGate.mlp.1.weight") &&
+             names.contains("vit.cbam.ChannelGate.mlp.1.weight"));
+  CHECK_ERROR(Config, "unknown option width", make({{"width", 8.0}}));
+  CHECK_ERROR(Config, "expected cnn_model to be a convolutional network but got vit_test of the family vit",
+              make({{"cnn_model", std::string("vit_test")}}));
+  CHECK_ERROR(Config, "expected vit_model to be a transformer but got resnet18", make({{"vit_model", std::string("resnet18")}}));
+  CHECK_ERROR(Config, "expected vit_model to be a transformer but got hybrid", make({{"vit_model", std::string("hybrid")}}));
+  CHECK_ERROR(Config, "Did you mean resnet18", make({{"cnn_model", std::string("resnet8")}}));
+  CHECK_ERROR(Config, "fusion to be concat or gate but got \"sum\"", make({{"fusion", std::string("sum")}}));
+  CHECK_ERROR(Config, "fusion_width is set but fusion is concat", make({{"fusion_width", 8.0}}));
+}
+
 static void wrong_options_are_refused() {
+  CHECK_ERROR(Config, "use_cbam needs the patches as a map, and with token_merging_ratio",
+              create_backbone("vit_test", Options("vit_test", {{"use_cbam", true}, {"token_merging_ratio", 0.5}})));
   CHECK_ERROR(Config, "image_size of at least 32 but got 31",
               create_backbone("convnext_test", Options("convnext_test", {{"image_size", 31.0}})));
   CHECK_ERROR(Config, "image_size of at least 4 but got 3", create_backbone("swinv2_test", Options("swinv2_test", {{"image_size", 3.0}})));
@@ -235,6 +263,7 @@ int main() {
     seen.insert(row["name"].text);
   }
   for (const auto& entry : backbones()) {
+    if (entry.name == "hybrid") continue;  // two of the others; hybrid_test has values
     const auto& name = entry.alias_of.empty() ? entry.name : entry.alias_of;
     trivium::testing::report(seen.contains(name), __FILE__, __LINE__, name + " has no golden values");
   }
@@ -246,6 +275,7 @@ int main() {
   conv_nets_are_channels_last();
   swin_attention_is_bounded();
   parts_cover_every_backbone();
+  hybrids_are_two_networks();
   wrong_options_are_refused();
   return trivium::testing::finish("backbones");
 }

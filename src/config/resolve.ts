@@ -13,6 +13,7 @@ import { ConfigError } from '../util/errors.ts'
 import { packageFile } from '../util/package-root.ts'
 import { didYouMean } from '../util/suggest.ts'
 import { flatKeys, type LiftedKey, liftFlatKeys } from './flat-keys.ts'
+import { dotted } from './names.ts'
 import { readOverrides } from './overrides.ts'
 import { configError, describeIssues, show } from './problems.ts'
 import { readYamlFile } from './read-yaml.ts'
@@ -77,6 +78,7 @@ export function resolveConfig(
   tree = merge(dropAlternative(tree, phaseFlags), phaseFlags)
   for (const phase of trainingPhaseNames) tree = inheritBackbone(tree, phase)
 
+  checkNetworkNames(tree)
   const parsed = configSchema.safeParse(toPlain(tree))
   if (!parsed.success) {
     throw configError(describeIssues(parsed.error.issues, tree, configSchema, Object.keys(flatKeys)))
@@ -198,6 +200,28 @@ function inheritBackbone(tree: MapNode, phase: PhaseName): MapNode {
   if (own?.kind !== 'map' || general?.kind !== 'map') return tree
   if (['name', 'vitModel', 'cnnModel'].some((key) => own.entries.has(key))) return tree
   return withValue(tree, [phase, 'backbone'], { ...merge(general, own), origin: own.origin })
+}
+
+/** `name` and the halves of a hybrid both choose the network; the schema, which has a default for `name`, cannot tell. */
+function checkNetworkNames(tree: MapNode): void {
+  const sections = [
+    ['backbone'],
+    ...trainingPhaseNames.map((phase) => [phase, 'backbone']),
+    ['distill', 'teacherBackbone'],
+  ]
+  for (const section of sections) {
+    const name = find(tree, [...section, 'name'])
+    if (name?.kind !== 'scalar' || name.value === 'hybrid') continue
+    for (const key of ['vitModel', 'cnnModel']) {
+      const half = find(tree, [...section, key])
+      if (half === null || isNull(half) || (half.kind === 'scalar' && half.value === name.value)) continue
+      throw new ConfigError(
+        `${originOf(tree, [...section, key])}: ${dotted([...section, key])} chooses a network, and so does ` +
+          `${dotted([...section, 'name'])}: ${String(name.value)} (${originOf(tree, [...section, 'name'])}). Keep one; ` +
+          'name: hybrid takes both halves.',
+      )
+    }
+  }
 }
 
 function selectPhases(

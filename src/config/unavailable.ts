@@ -1,7 +1,6 @@
 /** Options that are read but wait for their machinery: all that are set for the phases that run are named in one error. */
 
 import { unavailableAugmentations } from '../augment/index.ts'
-import { unavailableBackbone } from '../models/index.ts'
 import { trainingPhaseNames, type PhaseName } from '../phases/context.ts'
 import { unavailableArcface } from '../phases/options/arcface.ts'
 import { unavailableDistill } from '../phases/options/distill.ts'
@@ -50,16 +49,9 @@ interface Place {
 
 function places(phases: readonly PhaseName[]): Place[] {
   const found: Place[] = [{ at: ['logging'], list: unavailableLogging }]
-  if (phases.some((phase) => trainingPhaseNames.includes(phase)))
-    found.push({ at: ['backbone'], list: unavailableBackbone })
   for (const phase of phases) {
     found.push({ at: [phase], list: byPhase[phase] ?? [] })
-    if (phase === 'distill') found.push({ at: [phase, 'teacherBackbone'], list: unavailableBackbone })
-    if (!trainingPhaseNames.includes(phase)) continue
-    found.push(
-      { at: [phase, 'augmentations'], list: unavailableAugmentations },
-      { at: [phase, 'backbone'], list: unavailableBackbone },
-    )
+    if (trainingPhaseNames.includes(phase)) found.push({ at: [phase, 'augmentations'], list: unavailableAugmentations })
   }
   return found
 }

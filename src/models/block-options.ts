@@ -1,4 +1,4 @@
-/** Options of the blocks that networks are made of: stochastic depth, checkpointing, and how transformers reduce their tokens. */
+/** Options of the blocks that networks are made of: stochastic depth, checkpointing, CBAM, MixStyle, and how transformers reduce their tokens. */
 import { z } from 'zod'
 import type { OptionShape } from '../util/option-shape.ts'
 
@@ -7,6 +7,14 @@ export interface BlockOptions {
   readonly dropPathRate?: number | undefined
   /** keeps only the blocks' inputs for the backward pass and computes the rest again: less memory, about a third more time */
   readonly gradientCheckpointing?: boolean | undefined
+  /** channel and spatial attention: in every block of residual networks, on the last map of others (Woo et al. 2018) */
+  readonly useCbam?: boolean | undefined
+  /** while training, the statistics of early maps are mixed between images (Zhou et al. 2021) */
+  readonly useMixstyle?: boolean | undefined
+  /** with useMixstyle: share of the batches that are mixed; default 0.5 */
+  readonly mixstyleP?: number | undefined
+  /** with useMixstyle: of the Beta distribution of the mixing weight; default 0.1 */
+  readonly mixstyleAlpha?: number | undefined
   /** vision transformers: fraction of an image's tokens that ToMe merges away by the last block */
   readonly tokenMergingRatio?: number | undefined
   /** with tokenMergingRatio: 0 merges equally much in every block, −1 most in the first and nothing in the last, 1 the reverse */
@@ -26,6 +34,16 @@ export const blockShape: OptionShape<BlockOptions> = {
     .boolean()
     .optional()
     .describe('compute activations again in the backward pass instead of keeping them'),
+  useCbam: z
+    .boolean()
+    .optional()
+    .describe('CBAM: attention to channels and places, in every block of residual networks, on the last map of others'),
+  useMixstyle: z
+    .boolean()
+    .optional()
+    .describe('MixStyle: while training, statistics of early maps are mixed between images'),
+  mixstyleP: z.number().min(0).max(1).optional().describe('share of the batches that MixStyle mixes; default 0.5'),
+  mixstyleAlpha: z.number().positive().optional().describe('of Beta(α, α), the mixing weight of MixStyle; default 0.1'),
   tokenMergingRatio: z
     .number()
     .min(0)
@@ -56,6 +74,8 @@ export function blockOptions(options: BlockOptions): BlockOptions {
 const switches: readonly (keyof BlockOptions)[] = [
   'dropPathRate',
   'gradientCheckpointing',
+  'useCbam',
+  'useMixstyle',
   'tokenMergingRatio',
   'tokenLearnerTokens',
 ]
@@ -70,6 +90,9 @@ export function withoutIdleSwitches<T extends BlockOptions>(options: T): T {
 const weightless: readonly (keyof BlockOptions)[] = [
   'dropPathRate',
   'gradientCheckpointing',
+  'useMixstyle',
+  'mixstyleP',
+  'mixstyleAlpha',
   'tokenMergingRatio',
   'tokenMergingInflection',
 ]
@@ -81,4 +104,4 @@ export function withoutWeightless<T extends BlockOptions>(options: T): T {
 }
 
 /** Names of tensors that an option adds to a network, so that no published file has them: they start afresh. */
-export const addedTensors: RegExp = /^token_learner\./
+export const addedTensors: RegExp = /^token_learner\.|(^|\.)cbam\./

@@ -1,16 +1,15 @@
 /** Networks by name. */
 import { NativeModule } from '../binding/index.ts'
 import type { DownloadContext } from '../util/download.ts'
-import { ConfigError } from '../util/errors.ts'
 import { silentLogger } from '../util/logger.ts'
 import type { Logger } from '../util/logger.ts'
-import { findUnavailable } from '../util/unavailable.ts'
 import { adapterOptions, withoutAdapters } from './adapters.ts'
 import type { AdapterOptions } from './adapters.ts'
 import { blockOptions, withoutIdleSwitches } from './block-options.ts'
+import { loadHalves, withChosenName } from './hybrid.ts'
+import type { HybridOptions } from './hybrid.ts'
 import { Model } from './model.ts'
 import { nativeOptions } from './native-options.ts'
-import { unavailableBackbone } from './options.ts'
 import type { BackboneOptions, FamilyOptions } from './options.ts'
 import { loadPretrained, obtainWeights, tell, weightsSource } from './pretrained.ts'
 
@@ -49,13 +48,27 @@ export async function createModel(name: string, options: ModelOptions = {}): Pro
   const { pretrained = false, device = 'cpu', logger = silentLogger, progress, signal, ...rest } = options
   const adapters = adapterOptions(rest)
   const construction = withoutAdapters(rest)
-  const source = weightsSource(name, pretrained)
+  const isPublishedHybrid = name === 'hybrid' && pretrained === true
+  const source = isPublishedHybrid ? null : weightsSource(name, pretrained)
   const native = await NativeModule.createBackbone(name, nativeOptions(withoutIdleSwitches(construction)))
   const model = new Model(name, native)
   try {
     if (source !== null) {
       const path = await obtainWeights(source, { logger, progress, signal })
       tell(await loadPretrained(model, path), logger)
+    }
+    if (isPublishedHybrid) {
+      await loadHalves(model, construction, (half, own) =>
+        createModel(half, {
+          ...own,
+          imageSize: model.preprocessing.imageSize,
+          numClasses: 0,
+          pretrained,
+          logger,
+          progress,
+          signal,
+        }),
+      )
     }
     // After the weights: those of published networks know no adapters.
     await model.attachAdapters(adapters, { seed: options.seed })
@@ -78,13 +91,9 @@ export interface BackboneRequest extends Listening {
 /** The network that a configuration's `backbone` section describes, without a classifier: forward gives pooled features [N, D]. */
 export async function createBackbone(request: BackboneRequest): Promise<Model> {
   const { backbone, ...rest } = request
-  const [waiting] = findUnavailable(backbone, unavailableBackbone)
-  if (waiting !== undefined) {
-    throw new ConfigError(
-      `backbone.${waiting.key} is not available yet (${waiting.what}). Remove it to run without it.`,
-    )
-  }
-  const { name, pretrained, cifarStem, width, patchSize } = backbone
-  const family = { cifarStem, width, patchSize, ...blockOptions(backbone), ...adapterOptions(backbone) }
+  const { name, pretrained, cifarStem, width, patchSize, cnnModel, vitModel, fusion, fusionWidth } =
+    withChosenName(backbone)
+  const halves: HybridOptions = { cnnModel, vitModel, fusion, fusionWidth }
+  const family = { cifarStem, width, patchSize, ...halves, ...blockOptions(backbone), ...adapterOptions(backbone) }
   return createModel(name, { ...rest, numClasses: 0, pretrained, ...family })
 }

@@ -4,7 +4,7 @@ import type { OptionValue } from '../binding/index.ts'
 export function nativeOptions(options: object): Record<string, OptionValue> {
   return Object.fromEntries(
     Object.entries(options)
-      .filter(([, value]) => value !== undefined)
+      .filter(([, value]) => value !== undefined && value !== null)
       .map(([key, value]) => [key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value as OptionValue]),
   )
 }

@@ -10,6 +10,8 @@ import { parseHubAddress } from './hub/address.ts'
 import type { HubAddress } from './hub/address.ts'
 import { obtainFromHub } from './hub/obtain.ts'
 import { addedTensors } from './block-options.ts'
+import { publishedParts } from './hybrid.ts'
+import type { HybridOptions } from './hybrid.ts'
 import { modelInfo } from './list.ts'
 import type { Model } from './model.ts'
 import { resamplePositions } from './positions.ts'
@@ -66,13 +68,15 @@ export async function obtainWeights(source: WeightsSource, context: DownloadCont
 
 /** Finds out before hours of other work whether weights can be had: fetches them, or looks whether the file is there. */
 export async function ensureWeights(
-  name: string,
+  backbone: HybridOptions & { readonly name: string },
   pretrained: boolean | string,
   context: DownloadContext,
 ): Promise<void> {
-  const source = weightsSource(name, pretrained)
-  if (source?.kind === 'hub') await obtainFromHub(source.address, context)
-  if (source?.kind === 'file') await (await ByteFile.open(source.path)).close()
+  for (const name of pretrained === true ? publishedParts(backbone) : [backbone.name]) {
+    const source = weightsSource(name, pretrained)
+    if (source?.kind === 'hub') await obtainFromHub(source.address, context)
+    if (source?.kind === 'file') await (await ByteFile.open(source.path)).close()
+  }
 }
 
 /** How timm's networks name their last linear layer. A test holds it against every family. */

@@ -10,7 +10,9 @@ import timm
 import torch
 import torch.nn.functional as F
 from timm.models.convnext import ConvNeXt
+from timm.models.resnet import BasicBlock, ResNet
 from timm.models.swin_transformer_v2 import SwinTransformerV2
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 
@@ -55,6 +57,34 @@ class CifarResNet(nn.Module):
         return self.forward_head(self.forward_features(x))
 
 
+class Hybrid(nn.Module):
+    """The tiny ResNet and vision transformer side by side; images come normalised as ImageNet's, which the transformer's are not."""
+
+    def __init__(self, gate):
+        super().__init__()
+        self.cnn = ResNet(BasicBlock, [1, 1, 1, 1], channels=(8, 16, 16, 32), num_classes=0)
+        self.vit = VisionTransformer(img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=0)
+        self.fusion = None
+        if gate:
+            self.fusion = nn.Module()
+            self.fusion.cnn, self.fusion.vit, self.fusion.gate = nn.Linear(32, 12), nn.Linear(32, 12), nn.Linear(64, 12)
+        self.head = nn.Linear(12 if gate else 64, CLASSES)
+
+    def forward_features(self, x):
+        mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+        c, v = self.cnn(x), self.vit((x * std + mean - 0.5) / 0.5)
+        if self.fusion is None:
+            return torch.cat([c, v], 1)
+        z = torch.sigmoid(self.fusion.gate(torch.cat([c, v], 1)))
+        return z * torch.tanh(self.fusion.cnn(c)) + (1 - z) * torch.tanh(self.fusion.vit(v))
+
+    def forward_head(self, x, pre_logits=False):
+        return x if pre_logits else self.head(x)
+
+    def forward(self, x):
+        return self.forward_head(self.forward_features(x))
+
+
 def convnext(**options):
     return lambda: ConvNeXt(num_classes=CLASSES, **options)
 
@@ -84,6 +114,8 @@ CASES = [
     ("convnext_zepto_rms_ols", {}, 64, made("convnext_zepto_rms_ols")),
     ("test_convnext2", {}, 64, made("test_convnext2")),
     ("test_convnext3", {}, 64, made("test_convnext3")),
+    ("hybrid_test", {}, 32, lambda: Hybrid(False)),
+    ("hybrid_test", {"fusion": "gate", "fusion_width": 12}, 32, lambda: Hybrid(True)),
     ("swinv2_test", {}, 64, swin(64)),
     ("swinv2_test", {}, 52, swin(52)),  # maps of 13, 7, 4 and 2: filled up, merged with an odd side, one window
 ]

@@ -33,7 +33,7 @@ export class ModelLoaderStage implements Stage {
       const needed = predecessors[name].length === 0 ? backbone.pretrained : (options.backbone?.pretrained ?? false)
       if (!context.resume)
         await withDownloads(context.progress, (progress) =>
-          ensureWeights(backbone.name, needed, { logger, signal, progress }),
+          ensureWeights(backbone, needed, { logger, signal, progress }),
         )
       const key = JSON.stringify([backbone, imageSize, options.freeze])
       if (tried.has(key)) continue
@@ -55,7 +55,7 @@ export class ModelLoaderStage implements Stage {
     const teacher = this.#runs('distill', config) && !context.resume ? config.distill.teacherBackbonePath : null
     if (teacher !== null && (await namesWeights(teacher)))
       await withDownloads(context.progress, (progress) =>
-        ensureWeights((config.distill.teacherBackbone ?? config.backbone).name, teacher, { logger, signal, progress }),
+        ensureWeights(config.distill.teacherBackbone ?? config.backbone, teacher, { logger, signal, progress }),
       )
   }
 

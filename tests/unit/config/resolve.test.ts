@@ -328,18 +328,25 @@ describe('published configurations', () => {
     assert.deepEqual(named.map(([, , key]) => key).sort(), [
       'arcface.augmentations.randaugment',
       'arcface.augmentations.random_erasing',
-      'arcface.backbone.vit_model',
       'arcface.mix_method',
       'arcface.use_curricularface',
       'arcface.use_manifold_mixup',
       'distill.augmentations.randaugment',
-      'distill.backbone.vit_model',
       'distill.use_manifold_mixup',
       'logging.wandb.enabled',
       'supcon.augmentations.randaugment',
       'supcon.augmentations.trivialaugment',
-      'supcon.backbone.vit_model',
     ])
+  })
+
+  it('lets one key choose the network: name, or the halves of a hybrid', () => {
+    const small = { dataset: 'digits' }
+    const two = complaint({ ...small, set: ['backbone.name=resnet18', 'backbone.vit_model=vit_test'] })
+    assert.match(two, /backbone\.vit_model chooses a network, and so does backbone\.name: resnet18 \(.+\)\. Keep one/)
+    const halves = ['supcon.backbone.cnn_model=resnet_test', 'supcon.backbone.vit_model=vit_test']
+    const { config } = resolveConfig({ ...small, set: [...halves, 'arcface.backbone.vit_model=vit_test'] })
+    assert.equal(config.supcon.backbone?.name, 'hybrid')
+    assert.deepEqual(config.arcface.backbone, { name: 'vit_test', pretrained: false })
   })
 
   it('complains only about phases that would run', () => {

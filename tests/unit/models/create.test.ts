@@ -106,13 +106,6 @@ describe('createBackbone', () => {
     assert.equal(model.numFeatures, 32)
     assert.equal(model.preprocessing.imageSize, 32)
   })
-
-  it('refuses what is accepted in configurations but cannot act yet', async () => {
-    await assert.rejects(
-      createBackbone({ ...request, backbone: { name: 'resnet18', pretrained: false, useMixstyle: true } }),
-      /useMixstyle is not available yet \(MixStyle\)/,
-    )
-  })
 })
 
 describe('loadStateDict', () => {

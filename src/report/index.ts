@@ -5,6 +5,7 @@ export {
   confusionMatrixSpec,
   type ConfusionMatrixChartOptions,
 } from './confusion-matrix-chart.ts'
+export { shortLabel } from './label.ts'
 export { lineChart, lineChartSpec, type LineChartOptions, type LinePanel, type LineSeries } from './line-chart.ts'
 export { metricsJson } from './metrics-json.ts'
 export { predictionsCsv, type PredictionRow } from './predictions.ts'

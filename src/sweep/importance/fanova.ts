@@ -38,28 +38,39 @@ export function mainEffects(forest: Forest, dimensions: readonly Dimension[]): n
   })
 }
 
+/** Places (in [0, 1], or categories) along one dimension. */
+export interface Along {
+  readonly dimension: number
+  readonly places: readonly number[]
+}
+
 /**
- * What the forest expects at fixed values of some dimensions, averaged over the prior of all others.
+ * What the forest expects at every combination of the places of two dimensions, averaged over the prior of all others. With one
+ * dimension, `second` is left out and each row has one value.
  *
- * @param at pairs of a dimension and a value there (in [0, 1], or a category)
+ * @returns [places of first][places of second]
  */
-export function marginalMean(
+export function marginalMeans(
   forest: Forest,
   dimensions: readonly Dimension[],
-  at: readonly (readonly [dimension: number, value: number])[],
-): number {
-  const fixed = new Set(at.map(([dimension]) => dimension))
-  let sum = 0
-  for (const leaves of forest)
-    for (const { value, region } of leaves) {
-      if (!at.every(([dimension, place]) => contains(region[dimension]!, place))) continue
-      let weight = 1
-      region.forEach((range, dimension) => {
-        if (!fixed.has(dimension)) weight *= measure(range, dimensions[dimension]!)
-      })
-      sum += weight * value
-    }
-  return sum / forest.length
+  first: Along,
+  second: Along | null = null,
+): number[][] {
+  const sums = first.places.map(() => (second?.places ?? [0]).map(() => 0))
+  const fixed = [first.dimension, second?.dimension]
+  const indicesIn = ({ dimension, places }: Along, { region }: Leaf): number[] =>
+    places.flatMap((place, i) => (contains(region[dimension]!, place) ? [i] : []))
+  for (const leaf of forest.flat()) {
+    const rows = indicesIn(first, leaf)
+    if (rows.length === 0) continue
+    const columns = second === null ? [0] : indicesIn(second, leaf)
+    let weight = leaf.value / forest.length
+    leaf.region.forEach((range, dimension) => {
+      if (!fixed.includes(dimension)) weight *= measure(range, dimensions[dimension]!)
+    })
+    for (const row of rows) for (const column of columns) sums[row]![column]! += weight
+  }
+  return sums
 }
 
 /** Variance of a tree's value over the box. */

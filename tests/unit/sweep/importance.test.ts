@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { mainEffects, marginalMean, marginalVariance, varianceOf } from '../../../src/sweep/importance/fanova.ts'
+import { mainEffects, marginalMeans, marginalVariance, varianceOf } from '../../../src/sweep/importance/fanova.ts'
 import { contains, growTree, measure, type Dimension, type Leaf } from '../../../src/sweep/importance/tree.ts'
 import { parameterImportance, Space, type Distribution, type Params, type Trial } from '../../../src/sweep/index.ts'
 
@@ -89,7 +89,7 @@ describe('a regression tree', () => {
     const leaves = growTree({ dimensions: [numeric], points: [[0.1], [0.9]], targets: [2, 2] }, [0, 1])
     assert.equal(leaves.length, 1)
     assert.deepEqual(mainEffects([leaves], [numeric]), [0])
-    assert.equal(marginalMean([leaves], [numeric], [[0, 0.3]]), 2)
+    assert.deepEqual(marginalMeans([leaves], [numeric], { dimension: 0, places: [0.3] }), [[2]])
   })
 
   it('averages over the other dimensions by hand', () => {
@@ -101,15 +101,18 @@ describe('a regression tree', () => {
       { value: 7, region: [range(0.5, 1), range(0.25, 1)] },
     ]
     const box = [numeric, numeric]
-    assert.equal(marginalMean([leaves], box, [[0, 1]]), 6)
-    assert.equal(marginalMean([leaves], box, [[1, 0]]), 2)
-    assert.equal(
-      marginalMean([leaves], box, [
-        [0, 0.7],
-        [1, 0.1],
-      ]),
-      3,
+    assert.deepEqual(marginalMeans([leaves], box, { dimension: 0, places: [0.2, 1] }), [[1], [6]])
+    assert.deepEqual(marginalMeans([leaves], box, { dimension: 1, places: [0] }), [[2]])
+    const both = marginalMeans(
+      [leaves],
+      box,
+      { dimension: 1, places: [0.1, 0.9] },
+      { dimension: 0, places: [0.7, 0.3] },
     )
+    assert.deepEqual(both, [
+      [3, 1],
+      [7, 1],
+    ])
     close(marginalVariance(leaves, box, 0), 6.25, 1e-12)
     close(marginalVariance(leaves, box, 1), 0.25 * 0.75 * 4, 1e-12)
   })
@@ -128,6 +131,7 @@ describe('parameter importance', () => {
       const shares = parameterImportance(
         space,
         trials.map(({ params, value }, number) => complete(number, params, value)),
+        'maximize', // as Optuna: values as they are
       )
       close(
         shares.reduce((sum, { share }) => sum + share, 0),
@@ -165,7 +169,7 @@ describe('parameter importance', () => {
         ? complete(i, { kind: 'sgd', x, momentum }, 10 * momentum + x)
         : complete(i, { kind: 'adam', x }, x)
     })
-    const shares = parameterImportance(conditional, trials)
+    const shares = parameterImportance(conditional, trials, 'maximize')
     const of = (name: string) => shares.find(({ parameter }) => parameter === name)!
     assert.equal(of('momentum').trials, 30)
     assert.ok(of('momentum').share > 0.9)
@@ -173,11 +177,25 @@ describe('parameter importance', () => {
     close(of('kind').share + of('x').share, 1, 1e-12)
   })
 
+  it('compares losses over many magnitudes by their logarithm, so that one bad trial is not all', () => {
+    const trials = Array.from({ length: 60 }, (_, i) => {
+      const x = ((i * 7) % 60) / 60
+      return complete(
+        i,
+        { kind: i % 2 === 0 ? 'sgd' : 'adam', x, ...(i % 2 === 0 && { momentum: 0.5 }) },
+        10 ** (8 * x),
+      )
+    })
+    const [first] = parameterImportance(conditional, trials, 'minimize')
+    assert.equal(first!.parameter, 'x')
+    assert.ok(first!.share > 0.97, `${first!.share}`)
+  })
+
   it('needs four complete trials with different values', () => {
     const trials = [0, 1, 2].map((i) => complete(i, { kind: 'adam', x: i / 3 }, i))
-    assert.deepEqual(parameterImportance(conditional, trials), [])
+    assert.deepEqual(parameterImportance(conditional, trials, 'maximize'), [])
     const equal = [0, 1, 2, 3].map((i) => complete(i, { kind: 'adam', x: i / 4 }, 5))
-    assert.deepEqual(parameterImportance(conditional, equal), [])
-    assert.deepEqual(parameterImportance(conditional, []), [])
+    assert.deepEqual(parameterImportance(conditional, equal, 'maximize'), [])
+    assert.deepEqual(parameterImportance(conditional, [], 'maximize'), [])
   })
 })

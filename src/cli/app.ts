@@ -11,15 +11,18 @@ import { modelsCommand } from './commands/models.ts'
 import { predictCommand } from './commands/predict.ts'
 import { runCommand } from './commands/run.ts'
 import { schemaCommand } from './commands/schema.ts'
+import { sweepReportCommand } from './commands/sweep-report.ts'
 import { sweepCommand } from './commands/sweep.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { commonFlags, dashed, type Flag, type Flags, FlagValues } from './flags.ts'
 import { createOutput, type Output } from './output.ts'
 import { errorToJson, reportError } from './report-error.ts'
 
+/** One whose name begins with another's comes after it: `sweep report` is no `sweep`. */
 export const commands: readonly Command[] = [
   runCommand,
   sweepCommand,
+  sweepReportCommand,
   predictCommand,
   doctorCommand,
   modelsCommand,
@@ -46,11 +49,11 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch(args: readonly string[], output: Output, debug: boolean): Promise<number> {
-  const named = commands.find((command) => command.name === args[0])
+  const named = commands.findLast(({ name }) => args.slice(0, name.split(' ').length).join(' ') === name)
   const command = named ?? runCommand
   const flags: Flags = { ...command.flags, ...commonFlags }
   const parser = parserOf(command, flags)
-  const own = named === undefined ? [...args] : args.slice(1)
+  const own = named === undefined ? [...args] : args.slice(named.name.split(' ').length)
   const parsed = (await parser.parseAsync(own)) as Record<string, unknown>
   const words = [...((parsed['_'] ?? []) as unknown[]), ...((parsed['--'] ?? []) as unknown[])].map(String)
   if (parsed['help'] === true) {

@@ -9,6 +9,11 @@ export function resumeCommand(run: RunPaths, args: readonly string[]): string {
   return [PROGRAM, ...without(args, ['--name', '--resume']), '--name', run.name, '--resume'].map(quoted).join(' ')
 }
 
+/** The same sweep, going on. */
+export function resumeSweepCommand(args: readonly string[]): string {
+  return [PROGRAM, 'sweep', ...without(args, ['--resume']), '--resume'].map(quoted).join(' ')
+}
+
 /** After a finished run: what it has not done yet, or a prediction. */
 export function nextCommand(result: PipelineResult, args: readonly string[]): string {
   const ran = result.phases.map(({ phase }) => phase)

@@ -11,11 +11,14 @@ import { ActiveTrial } from './active-trial.ts'
 import { optimize, type Objective, type OptimizeOptions } from './optimize.ts'
 import { newOwner } from './owner.ts'
 import { paretoFront } from './pareto.ts'
+import { pruners } from './pruners/index.ts'
 import { NoPruner } from './pruners/none.ts'
 import type { Pruner } from './pruners/pruner.ts'
+import { samplers } from './samplers/index.ts'
 import type { Sampler } from './samplers/sampler.ts'
 import { TpeSampler } from './samplers/tpe.ts'
-import type { Params, Space } from './space/space.ts'
+import type { Json } from './space/distribution.ts'
+import { Space, type Params } from './space/space.ts'
 import { MemoryStorage } from './storage/memory.ts'
 import type { Storage, StudyDefinition } from './storage/storage.ts'
 import { asLoss, type Direction, type Trial } from './trial.ts'
@@ -36,6 +39,13 @@ export interface StudyOptions {
   readonly objectives?: readonly string[]
   /** non-negative; default 0 */
   readonly seed?: number
+  /** what every trial starts from, by key: a study that was begun with something else is refused */
+  readonly setup?: Readonly<Record<string, Json>>
+}
+
+export interface StudyLoadOptions {
+  readonly name: string
+  readonly storage: Storage
 }
 
 export class Study {
@@ -47,11 +57,14 @@ export class Study {
   readonly sampler: Sampler
   readonly pruner: Pruner
   readonly storage: Storage
+  /** as it is stored */
+  readonly definition: StudyDefinition
 
   private constructor(
     definition: StudyDefinition,
     options: Required<Pick<StudyOptions, 'space' | 'storage' | 'sampler' | 'pruner'>>,
   ) {
+    this.definition = definition
     this.name = definition.name
     this.directions = definition.directions
     this.objectives = definition.objectives
@@ -93,8 +106,34 @@ export class Study {
         `study: the ${pruner.name} pruner compares one objective, got ${directions.length}. Leave the pruner out.`,
       )
     sampler.check?.(space, directions)
-    const definition = { name, space: space.definition(), fingerprint: space.fingerprint, objectives, directions, seed }
+    const definition = {
+      name,
+      space: space.definition(),
+      fingerprint: space.fingerprint,
+      objectives,
+      directions,
+      seed,
+      ...(options.setup === undefined ? {} : { setup: options.setup }),
+      search: { sampler: sampler.name, pruner: pruner.name },
+    }
     return new Study(await storage.open(definition), { space, sampler, pruner, storage })
+  }
+
+  /**
+   * An existing study as it was begun, to look at or to continue with the sampler and pruner of these names.
+   *
+   * @throws {ConfigError} when the storage has none of that name
+   */
+  static async load({ name, storage }: StudyLoadOptions): Promise<Study> {
+    const definition = await storage.find(name)
+    if (definition === null) throw new ConfigError(`study: expected a study "${name}" in the storage, found none.`)
+    const { sampler = 'tpe', pruner = 'none' } = definition.search ?? {}
+    // A sampler or pruner of the user's own has no place in the registries: the trials can be looked at all the same.
+    const parts = {
+      sampler: samplers[sampler]?.() ?? new TpeSampler(),
+      pruner: pruners[pruner]?.() ?? new NoPruner(),
+    }
+    return new Study(await storage.open(definition), { space: new Space(definition.space), storage, ...parts })
   }
 
   /** All trials by number, as of now. */
@@ -105,10 +144,11 @@ export class Study {
   /**
    * Adds a trial with known parameters, to be run before new ones are drawn.
    *
+   * @param options.once not again when a trial was enqueued with the same parameters before
    * @throws {ConfigError} when they do not belong to the space
    */
-  async enqueue(params: Params): Promise<Trial> {
-    return this.storage.enqueue(this.space.check(params, 'enqueued trial'))
+  async enqueue(params: Params, options: { readonly once?: boolean } = {}): Promise<Trial> {
+    return this.storage.enqueue(this.space.check(params, 'enqueued trial'), options.once)
   }
 
   /**

@@ -142,6 +142,55 @@ export function storageSuite(name: string, options: StorageSuiteOptions): void {
       })
     })
 
+    it('enqueues a point once where that is asked for', async () => {
+      const storage = await open()
+      await using([storage], async () => {
+        const first = await storage.enqueue({ lr: 0.5, kind: { deep: [1, 'x'] } }, true)
+        const again = await storage.enqueue({ kind: { deep: [1, 'x'] }, lr: 0.5 }, true)
+        assert.equal(again.number, first.number)
+        assert.equal((await storage.enqueue({ lr: 0.25, kind: null }, true)).number, 1)
+        assert.equal((await storage.enqueue({ lr: 0.5, kind: { deep: [1, 'x'] } })).number, 2)
+        // A trial that was drawn is no enqueued one.
+        const drawn = await start(storage)
+          .then(() => start(storage))
+          .then(() => start(storage))
+          .then(() => start(storage))
+        assert.equal(drawn.number, 3)
+        assert.equal((await storage.enqueue(params(3), true)).number, 4)
+      })
+    })
+
+    it('finds the study as it was begun, and nothing under another name', async () => {
+      const place = `place-${places++}`
+      const empty = await options.create(place)
+      await using([empty], async () => {
+        assert.equal(await empty.find(definition().name), null)
+        const setup = { 'arcface.epochs': 3, deep: { x: [1] } }
+        await empty.open(definition({ setup, search: { sampler: 'tpe', pruner: 'median' } }))
+        const found = await empty.find(definition().name)
+        assert.deepEqual(found?.setup, setup)
+        assert.deepEqual(found?.search, { sampler: 'tpe', pruner: 'median' })
+        assert.deepEqual(found?.space, space.definition())
+        assert.equal(await empty.find('another'), null)
+      })
+    })
+
+    it('refuses another configuration and names the keys; another sampler may go on', async () => {
+      const storage = await options.create(`place-${places++}`)
+      await using([storage], async () => {
+        const begun = definition({ setup: { a: 1, b: [2], c: 'x' }, search: { sampler: 'tpe', pruner: 'none' } })
+        await storage.open(begun)
+        const other = { ...begun, setup: { a: 1, b: [3], d: null } }
+        await assert.rejects(
+          storage.open(other),
+          /another configuration:\n {2}b: \[2\] → \[3\]\n {2}c: "x" → unset\n {2}d: unset → null\n/,
+        )
+        const same = await storage.open({ ...begun, search: { sampler: 'random', pruner: 'asha' } })
+        assert.deepEqual(same.search, begun.search)
+        await storage.open(definition())
+      })
+    })
+
     it('starts waiting trials even when the limit is reached', async () => {
       const storage = await open()
       await using([storage], async () => {

@@ -57,6 +57,25 @@ describe('run-pipeline sweep', () => {
       },
     )
     assert.equal(plan.status, 0, plan.stderr)
+    const report = join(folder, 'sweep_logs/whole/report.html')
+    assert.match(stdout, /report: sweep_logs\/whole\/report\.html/)
+    assert.match(
+      readFileSync(report, 'utf8'),
+      /3 finished trials \(3 complete\).* sampler tpe · pruner median · seed 3/,
+    )
+    rmSync(report)
+    const again = spawnSync(process.execPath, [...program, 'sweep', 'report', 'whole', '--json'], {
+      cwd: folder,
+      encoding: 'utf8',
+    })
+    assert.deepEqual(JSON.parse(again.stdout), { study: 'whole', report: 'sweep_logs/whole/report.html' })
+    assert.ok(existsSync(report))
+    const unknown = spawnSync(process.execPath, [...program, 'sweep', 'report', 'whle'], {
+      cwd: folder,
+      encoding: 'utf8',
+    })
+    assert.equal(unknown.status, 2)
+    assert.match(unknown.stderr, /Did you mean "whole"\?/)
     const text = readFileSync(join(folder, 'sweep_logs/whole/best.yaml'), 'utf8')
     assert.match(text, new RegExp(`lr: ${best['arcface.lr']}`))
   })
@@ -71,6 +90,9 @@ describe('run-pipeline sweep', () => {
     child.kill('SIGKILL')
     await ended
     assert.equal(sweep('--name', 'killed', '--trials', '3').status, 2, 'without --resume')
+    const other = sweep('--name', 'killed', '--trials', '3', '--resume', '--set', 'arcface.epochs=1')
+    assert.equal(other.status, 2, 'with another configuration')
+    assert.match(other.stderr, /another configuration:\n.* {2}arcface\.epochs: 2 → 1\n/)
     const { status, stderr } = sweep('--name', 'killed', '--trials', '3', '--resume')
     assert.equal(status, 0, stderr)
     assert.doesNotMatch(stderr, /shared phases/)

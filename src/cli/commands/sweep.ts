@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, extname, join } from 'node:path'
 import { readSweepFile, resolveConfig, snakeCase, type ConfigRequest } from '../../config/index.ts'
-import { openStorage, pruners, samplers, Study } from '../../sweep/index.ts'
+import { isFinished, openStorage, pruners, samplers, Study } from '../../sweep/index.ts'
 import { ConfigError } from '../../util/errors.ts'
 import { didYouMean } from '../../util/suggest.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import type { Flags } from '../flags.ts'
+import { resumeSweepCommand } from '../next-command.ts'
 import { handleInterrupts } from '../signals.ts'
 import { table } from '../table.ts'
 
@@ -81,11 +82,14 @@ export const sweepCommand: Command = {
     const trials = values.number('trials') ?? 20
     const timeout = seconds(values.text('timeout'))
     const request = requestOf(invocation, name, workers)
-    const { sampler, pruner } = chosen(invocation, file.objectives.length)
-    resolveConfig({ ...request, phases: [...file.shared, ...file.phases] }) // wrong configurations before anything is made
+    const asked = { sampler: values.text('sampler'), pruner: values.text('pruner') }
+    chosen(asked, undefined, file.objectives.length) // a wrong name, and a wrong configuration, before anything is made
+    const resolved = resolveConfig({ ...request, phases: [...file.shared, ...file.phases] })
 
     const { sweepFolders } = await import('../sweep/folders.ts')
     const { createLiveTable, paramsText, short, summaryLine } = await import('../sweep/live-table.ts')
+    const { setupOf } = await import('../sweep/setup.ts')
+    const { writeReport } = await import('../sweep/write-report.ts')
     const { runSweep } = await import('../sweep/session.ts')
     const { exitNow } = await import('../../binding/index.ts')
     const folders = sweepFolders(root, name)
@@ -102,12 +106,22 @@ export const sweepCommand: Command = {
       throw new ConfigError(
         `sweep: --resume: expected a study in ${target}, found none. Run without --resume to start one.`,
       )
+    const storage = openStorage(target)
+    const stored = await storage.find(name)
+    if (stored === null && values.switch('resume')) {
+      await storage.close()
+      throw new ConfigError(`sweep: --resume: expected a study "${name}" in the storage, found none.`)
+    }
+    const begun = stored?.search
+    for (const flag of ['sampler', 'pruner'] as const)
+      if (begun !== undefined && asked[flag] !== undefined && asked[flag] !== begun[flag])
+        output.note(`the study was begun with the ${flag} ${begun[flag]} and goes on with ${asked[flag]}`)
     const study = await Study.open({
       name,
       space: file.space,
-      storage: openStorage(target),
-      sampler,
-      pruner,
+      storage,
+      ...chosen(asked, begun, file.objectives.length),
+      setup: setupOf(resolved, file),
       directions: file.objectives.map(({ direction }) => direction),
       objectives: file.objectives.map(({ metric }) => snakeCase(metric)),
       seed: values.number('seed') ?? 0,
@@ -122,7 +136,7 @@ export const sweepCommand: Command = {
     interrupts.signal.addEventListener('abort', () => stop.abort(), { once: true })
     const timer = timeout === null ? undefined : setTimeout(() => stop.abort(), timeout * 1000)
     try {
-      if ((await study.trials()).length === 0) for (const point of file.enqueue) await study.enqueue(point)
+      for (const point of file.enqueue) await study.enqueue(point, { once: true })
       const note = (text: string): void => (invocation.quiet ? undefined : output.note(text))
       const all = await runSweep({
         study,
@@ -136,13 +150,17 @@ export const sweepCommand: Command = {
         live,
         note,
       })
+      const report = await writeReport(study, all, folders)
       const best = study.directions.length === 1 ? study.best(all) : null
       const ranked = best === null ? study.paretoFront(all) : [best]
       if (json) output.result(JSON.stringify({ study: name, objectives: study.objectives, trials: all }, null, 2))
       else {
+        const isDone = all.filter(isFinished).length >= trials
         const rows = ranked.map((trial) => [String(trial.number), ...trial.values!.map(short), paramsText(trial)])
         output.result(summaryLine(study, all, trials))
         if (rows.length > 0) output.result(table(['trial', ...study.objectives, 'parameters'], rows))
+        output.result(`report: ${report}`)
+        if (!isDone) output.result(`go on: ${resumeSweepCommand(invocation.args)}`)
         if (ranked.length > 0) output.result(`next: npx run-pipeline --config ${join(folders.logs, 'best.yaml')}`)
       }
       return interrupts.received === null ? exitCodes.ok : exitCodes.interrupted
@@ -166,9 +184,14 @@ function requestOf({ flags: values }: Invocation, name: string, workers: number)
   }
 }
 
-function chosen({ flags: values }: Invocation, objectives: number): Pick<Study, 'sampler' | 'pruner'> {
-  const pick = <T>(flag: string, registry: Readonly<Record<string, () => T>>, standard: string): T => {
-    const name = values.text(flag) ?? standard
+/** By the names that were asked for, else those that the study was begun with, else the standard ones. */
+function chosen(
+  asked: Readonly<Record<'sampler' | 'pruner', string | undefined>>,
+  begun: Study['definition']['search'],
+  objectives: number,
+): Pick<Study, 'sampler' | 'pruner'> {
+  const pick = <T>(flag: 'sampler' | 'pruner', registry: Readonly<Record<string, () => T>>, standard: string): T => {
+    const name = asked[flag] ?? begun?.[flag] ?? standard
     const create = Object.hasOwn(registry, name) ? registry[name] : undefined
     if (create === undefined)
       throw new ConfigError(

@@ -76,14 +76,21 @@ export class JournalStorage implements Storage {
     })
   }
 
+  async find(name: string): Promise<StudyDefinition | null> {
+    this.#catchUp()
+    return this.#definition?.name === name ? this.#definition : null
+  }
+
   async trials(): Promise<readonly Trial[]> {
     this.#catchUp()
     return this.#state.trials
   }
 
-  async enqueue(params: Params): Promise<Trial> {
+  async enqueue(params: Params, once = false): Promise<Trial> {
     return this.#file.locked(() => {
       this.#catchUp()
+      const known = once ? this.#state.enqueued(params) : undefined
+      if (known !== undefined) return known
       const number = this.#state.trials.length
       this.#write({ op: 'enqueue', number, params, time: now() })
       return this.#state.trials[number]!

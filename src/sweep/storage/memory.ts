@@ -16,11 +16,17 @@ export class MemoryStorage implements Storage {
     return this.#definition
   }
 
+  async find(name: string): Promise<StudyDefinition | null> {
+    return this.#definition?.name === name ? this.#definition : null
+  }
+
   async trials(): Promise<readonly Trial[]> {
     return this.#state.trials
   }
 
-  async enqueue(params: Params): Promise<Trial> {
+  async enqueue(params: Params, once = false): Promise<Trial> {
+    const known = once ? this.#state.enqueued(params) : undefined
+    if (known !== undefined) return known
     const number = this.#state.trials.length
     this.#state.apply({ op: 'enqueue', number, params, time: now() })
     return this.#state.trials[number]!

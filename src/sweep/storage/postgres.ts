@@ -56,14 +56,26 @@ export class PostgresStorage implements Storage {
         [definition.name],
       )
       const study = rows[0]!
-      if (study.version !== STORAGE_VERSION)
-        throw new SnapshotError(
-          `${this.#client.where}: study "${definition.name}": expected storage version ${STORAGE_VERSION}, got ${study.version}. ` +
-            'It was written by another release of Trivium: continue it with that one, or start a study of another name.',
-        )
+      this.#checkVersion(definition.name, study.version)
       checkSameStudy(study.definition, definition, this.#client.where)
       this.#study = study.id
       return study.definition
+    })
+  }
+
+  async find(name: string): Promise<StudyDefinition | null> {
+    return this.#client.transaction(async (client) => {
+      const { rows: tables } = await client.query<{ known: boolean }>(
+        `SELECT to_regclass('trivium_sweep_studies') IS NOT NULL AS known`,
+      )
+      if (tables[0]?.known !== true) return null
+      const { rows } = await client.query<{ version: number; definition: StudyDefinition }>(
+        `SELECT version, definition FROM trivium_sweep_studies WHERE name = $1`,
+        [name],
+      )
+      if (rows[0] === undefined) return null
+      this.#checkVersion(name, rows[0].version)
+      return rows[0].definition
     })
   }
 
@@ -71,9 +83,17 @@ export class PostgresStorage implements Storage {
     return this.#client.transaction((client) => this.#all(client))
   }
 
-  async enqueue(params: Params): Promise<Trial> {
+  async enqueue(params: Params, once = false): Promise<Trial> {
     return this.#client.transaction(async (client) => {
       await this.#lockStudy(client)
+      if (once) {
+        const { rows: known } = await client.query<{ number: number }>(
+          `SELECT number FROM trivium_sweep_trials WHERE study = $1 AND attributes->>'enqueued' = 'true'
+           AND params::jsonb = $2::jsonb ORDER BY number LIMIT 1`,
+          [this.#id, JSON.stringify(params)],
+        )
+        if (known[0] !== undefined) return this.#one(client, known[0].number)
+      }
       const { rows } = await client.query<{ number: number }>(
         `INSERT INTO trivium_sweep_trials (study, number, state, params, attributes)
          SELECT $1, count(*), 'waiting', $2, '{"enqueued":true}' FROM trivium_sweep_trials WHERE study = $1 RETURNING number`,
@@ -161,6 +181,14 @@ export class PostgresStorage implements Storage {
 
   async close(): Promise<void> {
     await this.#client.close()
+  }
+
+  #checkVersion(name: string, version: number): void {
+    if (version === STORAGE_VERSION) return
+    throw new SnapshotError(
+      `${this.#client.where}: study "${name}": expected storage version ${STORAGE_VERSION}, got ${version}. ` +
+        'It was written by another release of Trivium: continue it with that one, or start a study of another name.',
+    )
   }
 
   get #id(): string {

@@ -1,6 +1,6 @@
 /** The trials of a study as a fold over operations: what the memory and the journal storage have in common. */
 import { ConfigError } from '../../util/errors.ts'
-import type { Json } from '../space/distribution.ts'
+import { canonicalJson, type Json } from '../space/distribution.ts'
 import type { Params } from '../space/space.ts'
 import type { Report, Trial } from '../trial.ts'
 import { MAX_ATTEMPTS, type Claim, type Outcome, type StudyDefinition } from './storage.ts'
@@ -67,6 +67,12 @@ export class StudyState {
       this.#set({ ...trial, reports: withReport(trial.reports, operation.step, Number(operation.value)) })
     else if (op === 'release') this.#set({ ...trial, state: 'waiting', reports: [], startedAt: null })
     else this.#set(finished(trial, operation.outcome, operation.time))
+  }
+
+  /** The first trial that was enqueued with these parameters. */
+  enqueued(params: Params): Trial | undefined {
+    const text = canonicalJson(params)
+    return this.#trials.find((trial) => trial.attributes['enqueued'] === true && canonicalJson(trial.params) === text)
   }
 
   /** The trial when the claim still holds, else null. */
@@ -159,6 +165,7 @@ export function checkSameStudy(stored: StudyDefinition, asked: StudyDefinition, 
         'Nothing was changed. Continue it as it was begun, or start a study of another name.',
     )
   }
+  if (stored.name !== asked.name) differs('the name', stored.name, asked.name)
   if (stored.fingerprint !== asked.fingerprint)
     differs('the space', spaceDifference(stored, asked), spaceDifference(asked, stored))
   if (stored.directions.join() !== asked.directions.join())
@@ -166,6 +173,22 @@ export function checkSameStudy(stored: StudyDefinition, asked: StudyDefinition, 
   if (stored.objectives.join() !== asked.objectives.join())
     differs('objectives', stored.objectives.join(), asked.objectives.join())
   if (stored.seed !== asked.seed) differs('seed', String(stored.seed), String(asked.seed))
+  const changed = setupDifference(stored.setup, asked.setup)
+  if (changed.length > 0)
+    throw new ConfigError(
+      `${where}: the study "${stored.name}" was begun with another configuration:\n` +
+        changed.map((line) => `  ${line}`).join('\n') +
+        '\nTrials of two configurations cannot be compared. Nothing was changed. Continue it as it was begun, or start a study of another name.',
+    )
+}
+
+/** `key: before → now` for what differs; nothing is known of studies that were begun without a setup. */
+function setupDifference(before: StudyDefinition['setup'], now: StudyDefinition['setup']): string[] {
+  if (before === undefined || now === undefined) return []
+  const text = (value: Json | undefined): string => (value === undefined ? 'unset' : canonicalJson(value))
+  return [...new Set([...Object.keys(before), ...Object.keys(now)])]
+    .filter((key) => text(before[key]) !== text(now[key]))
+    .map((key) => `${key}: ${text(before[key])} → ${text(now[key])}`)
 }
 
 /** The parameters of `a` that `b` does not have like this. */

@@ -22,6 +22,10 @@ export interface StudyDefinition {
   readonly objectives: readonly string[]
   readonly directions: readonly Direction[]
   readonly seed: number
+  /** what every trial starts from besides its parameters, by key: the same when the study is continued. Absent: nothing is known of it */
+  readonly setup?: Readonly<Record<string, Json>>
+  /** names of the sampler and the pruner that the study was begun with; others may go on with it */
+  readonly search?: { readonly sampler: string; readonly pruner: string }
 }
 
 /** The right to report on a running trial and to finish it. */
@@ -59,10 +63,16 @@ export interface Storage {
    * @throws {SnapshotError} when it is of another version, damaged, or cannot be reached
    */
   open(definition: StudyDefinition): Promise<StudyDefinition>
+  /** The study of that name as it was begun, or null; changes nothing. @throws {SnapshotError} as open() */
+  find(name: string): Promise<StudyDefinition | null>
   /** All trials by number, as of now. */
   trials(): Promise<readonly Trial[]>
-  /** Adds a waiting trial. */
-  enqueue(params: Params): Promise<Trial>
+  /**
+   * Adds a waiting trial.
+   *
+   * @param once a trial that was enqueued with the same parameters, in whatever state, is given back instead
+   */
+  enqueue(params: Params, once?: boolean): Promise<Trial>
   /**
    * Starts the waiting trial with the smallest number, else a new one. Trials of workers that died are waiting again by then, or
    * failed when they were started too often.

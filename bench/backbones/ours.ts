@@ -6,7 +6,7 @@ import { NativeModule, NativeOptimizer, torch, type Tensor } from '../../src/bin
 
 const [mode = 'train', name = 'resnet18', size = '32', batch = '32', precision = 'float32', steps = '10'] =
   process.argv.slice(2)
-torch.setNumThreads(2)
+torch.setNumThreads(Number(process.env.THREADS ?? 2))
 const options = size === '32' && name.startsWith('resnet') ? { cifar_stem: true } : {}
 const network = await NativeModule.createBackbone(name, { num_classes: 10, image_size: Number(size), ...options })
 const images = torch.call('aten::contiguous', torch.ops.randn([Number(batch), 3, Number(size), Number(size)]), {

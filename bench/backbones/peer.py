@@ -1,5 +1,6 @@
 """The same with PyTorch and timm. Arguments: train|infer NAME IMAGE_SIZE BATCH float32|bfloat16 [STEPS]"""
 import json
+import os
 import resource
 import sys
 import time
@@ -17,7 +18,7 @@ from torch import nn
 defaults = ["train", "resnet18", "32", "32", "float32", "10"]
 mode, name, size, batch, precision, steps = (sys.argv[1:] + defaults[len(sys.argv) - 1 :])[:6]
 size, batch, steps = int(size), int(batch), int(steps)
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ.get("THREADS", "2")))
 try:
     network = timm.create_model(name, num_classes=10, img_size=size)
 except TypeError:  # convolutional networks take any size

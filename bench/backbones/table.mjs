@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// Every backbone of the performance table, training step and inference, in float32 and bfloat16, against PyTorch + timm on two threads.
+// Every backbone of the performance table, training step and inference, in float32 and bfloat16, against PyTorch + timm on two threads
+// (THREADS in the environment for another number).
 //
-//   PYTHON=/path/to/python node bench/backbones/table.mjs [--rounds 3] [PART OF A NAME]
+//   PYTHON=/path/to/python node bench/backbones/table.mjs [--rounds 3] [--steps 10] [PART OF A NAME]
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +18,7 @@ const cases = [
 ]
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '3' } },
+  options: { rounds: { type: 'string', default: '3' }, steps: { type: 'string', default: '10' } },
 })
 const compare = join(dirname(fileURLToPath(import.meta.url)), '..', 'compare.mjs')
 for (const [name, size, batch] of cases) {
@@ -25,7 +26,7 @@ for (const [name, size, batch] of cases) {
   for (const mode of ['train', 'infer']) {
     for (const precision of ['float32', 'bfloat16']) {
       process.stdout.write(`${mode} ${name}@${size}, ${batch} images, ${precision}\n`)
-      const args = [compare, '--rounds', values.rounds, 'backbones', mode, name, String(size), String(batch), precision]
+      const args = [compare, '--rounds', values.rounds, 'backbones', mode, name, String(size), String(batch), precision, values.steps]
       const child = spawnSync(process.execPath, args, { encoding: 'utf8' })
       process.stdout.write(child.status === 0 ? child.stdout.replaceAll(/^/gm, '  ').trimEnd() + '\n' : child.stderr)
       if (child.status !== 0) process.exitCode = 1

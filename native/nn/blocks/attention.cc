@@ -42,10 +42,11 @@ torch::Tensor Attention::forward(const torch::Tensor& tokens, const TokenState& 
     const auto projected = q_bias_.defined() ? qkv_->forward(tokens, at::cat({q_bias_, at::zeros_like(q_bias_), v_bias_}))
                                              : qkv_->forward(tokens);  // [N, P + T, 3D]
     // The batch is −1 and never a number: a number would be frozen into a traced graph.
-    const auto qkv = projected.reshape({-1, count, 3, heads_, head_width_}).permute({2, 0, 3, 1, 4});
-    q = qkv.select(0, 0);
-    k = qkv.select(0, 1);
-    v = qkv.select(0, 2);
+    // One unbind and not three selects: its backward stacks the three gradients once.
+    const auto qkv = projected.reshape({-1, count, 3, heads_, head_width_}).permute({2, 0, 3, 1, 4}).unbind(0);
+    q = qkv[0];
+    k = qkv[1];
+    v = qkv[2];
   } else {
     q = heads(q_proj_->forward(tokens));
     k = heads(k_proj_->forward(tokens));

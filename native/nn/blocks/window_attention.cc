@@ -198,9 +198,10 @@ torch::Tensor WindowAttention::position_bias() {
 torch::Tensor WindowAttention::mixed_by_operators(const torch::Tensor& qkv, const torch::Tensor& scale, const torch::Tensor& bias) {
   const auto parts = reordered(qkv, beside(order_, qkv), beside(inverse_, qkv))
                          .reshape({-1, grid_.count(), grid_.tokens(), 3, heads_, width_ / heads_})
-                         .permute({3, 0, 1, 4, 2, 5});  // [3, N, windows, heads, T, d]
-  const auto value = parts.select(0, 2);
-  const auto query = (unit(parts.select(0, 0)) * scale).to(value.scalar_type()), key = unit(parts.select(0, 1)).to(value.scalar_type());
+                         .permute({3, 0, 1, 4, 2, 5})
+                         .unbind(0);  // 3 × [N, windows, heads, T, d]
+  const auto value = parts[2];
+  const auto query = (unit(parts[0]) * scale).to(value.scalar_type()), key = unit(parts[1]).to(value.scalar_type());
   const auto weights = mask_.defined() ? bias + beside(mask_, bias).to(bias.scalar_type()).unsqueeze(1) : bias.unsqueeze(0);
   const auto mixed = at::scaled_dot_product_attention(query, key, value, weights.to(value.scalar_type()), 0.0, false, 1.0);
   const auto windows = mixed.transpose(2, 3).reshape({-1, order_.size(0), width_});

@@ -1,6 +1,9 @@
 """Writes a timm network whose every tensor is random, an input, and what the network makes of it.
 
-usage: python case.py FOLDER NAME IMAGE_SIZE NUM_CLASSES [--no-gradients]        (torch, timm, safetensors; IMAGE_SIZE 0: the network's own)
+usage: python case.py        (torch, timm, safetensors)
+
+reads requests, one JSON object a line: {"folder", "name", "imageSize" (0: the network's own), "classes", "gradients"}; answers each with a
+line: ok, or what went wrong.
 
 FOLDER/weights.safetensors: the state dict. FOLDER/case.safetensors: input [2, 3, S, S], features, pooled, logits, and with gradients
 cotangent (like logits) and input_gradient of sum(logits * cotangent). FOLDER/case.json: sizes, preprocessing, parameter names in
@@ -89,4 +92,11 @@ def main(folder, name, size, classes, gradients):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), "--no-gradients" not in sys.argv)
+    torch.set_num_threads(2)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            main(request["folder"], request["name"], request["imageSize"], request["classes"], request["gradients"])
+            print("ok", flush=True)
+        except Exception as error:  # noqa: BLE001  the other side reports it
+            print(f"{type(error).__name__}: {error}".replace("\n", " "), flush=True)

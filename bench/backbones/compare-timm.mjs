@@ -1,20 +1,24 @@
 #!/usr/bin/env node
 // Runs our networks and timm's on the same random weights and input, in float32, and prints how far they are apart.
 //
-//   PYTHON=/path/to/python node bench/backbones/compare-timm.mjs [NAME[@SIZE] ...] [--classes 17] [--no-gradients]
+//   PYTHON=/path/to/python node bench/backbones/compare-timm.mjs [NAME[@SIZE] ...] [--classes 17] [--no-gradients] [--table FILE]
+//   PYTHON=/path/to/python node bench/backbones/compare-timm.mjs --all [--largest MILLIONS] ...
 //
 // Compared are features, pooled features, logits, the gradient of the input and that of every parameter (through one product each), each
 // as the largest difference over the largest value of timm's; and the names of the parameters, in order. Without names: one network of
-// each kind at its own size and at another. The Python needs torch, timm and safetensors. Ends with 1 when anything is off by over 1e-4.
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+// each kind. --all: every network of the registry that timm has, of at most so many million parameters, at its own image size and at
+// another, the smallest first. --table appends a row of markdown for each. Memory: about twelve bytes a parameter, and the activations of
+// two images. The Python needs torch, timm and safetensors. Ends with 1 when anything is off by over 1e-4.
+import { spawn } from 'node:child_process'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { tsImport } from 'tsx/esm/api'
 
-const { createModel, loadWeights, torch } = await tsImport('../../src/index.ts', import.meta.url)
+const { createModel, listModels, loadWeights, torch } = await tsImport('../../src/index.ts', import.meta.url)
 
 const tolerance = 1e-4
 const defaults = [
@@ -42,7 +46,13 @@ const defaults = [
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { classes: { type: 'string', default: '17' }, 'no-gradients': { type: 'boolean', default: false } },
+  options: {
+    classes: { type: 'string', default: '17' },
+    'no-gradients': { type: 'boolean', default: false },
+    all: { type: 'boolean', default: false },
+    largest: { type: 'string', default: 'Infinity' },
+    table: { type: 'string' },
+  },
 })
 const here = dirname(fileURLToPath(import.meta.url))
 
@@ -60,12 +70,34 @@ function apart(ours, theirs) {
 
 const sameList = (a, b) => a.length === b.length && a.every((item, i) => item === b[i])
 
-function makeCase(folder, name, size) {
-  const flags = values['no-gradients'] ? ['--no-gradients'] : []
-  const command = [join(here, 'case.py'), folder, name, String(size), values.classes, ...flags]
-  const child = spawnSync(process.env.PYTHON ?? 'python3', command, { encoding: 'utf8' })
-  if (child.status !== 0) throw new Error(`${name}: timm's side failed:\n${child.stderr}`)
+const peer = spawn(process.env.PYTHON ?? 'python3', [join(here, 'case.py')], { stdio: ['pipe', 'pipe', 'inherit'] })
+const answers = createInterface({ input: peer.stdout })[Symbol.asyncIterator]()
+
+async function makeCase(folder, name, imageSize) {
+  const request = { folder, name, imageSize, classes: Number(values.classes), gradients: !values['no-gradients'] }
+  peer.stdin.write(`${JSON.stringify(request)}\n`)
+  const { value = 'it ended', done } = await answers.next()
+  if (done || value !== 'ok') throw new Error(`${name}@${imageSize}: timm's side failed: ${value}`)
   return JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8'))
+}
+
+/** Every network that timm has too, at its own size and at one of three quarters or so, in whole patches and windows. */
+function everything() {
+  const named = listModels().filter(
+    ({ name, aliasOf, family, parameters }) =>
+      aliasOf === '' &&
+      !name.endsWith('_test') &&
+      !['cifar_resnet', 'cifar_cnn', 'small_cnn', 'hybrid'].includes(family) &&
+      parameters <= Number(values.largest) * 1e6,
+  )
+  const unit = ({ name, family }) => Number(/patch(\d+)/.exec(name)?.[1] ?? (family === 'swin_v2' ? 16 : 32))
+  return named
+    .sort((a, b) => a.parameters - b.parameters)
+    .flatMap((entry) => {
+      const patch = unit(entry)
+      const other = Math.round((entry.preprocessing.imageSize * 0.7) / patch) * patch
+      return [entry.name, `${entry.name}@${other}`]
+    })
 }
 
 async function gradients(model, reference, facts) {
@@ -88,7 +120,7 @@ async function gradients(model, reference, facts) {
 async function compare(name, size) {
   const folder = mkdtempSync(join(tmpdir(), 'trivium-case-'))
   try {
-    const facts = makeCase(folder, name, size)
+    const facts = await makeCase(folder, name, size)
     const model = await createModel(name, { numClasses: Number(values.classes), imageSize: facts.imageSize })
     await torch.scope(async () => model.loadStateDict(await loadWeights(join(folder, 'weights.safetensors'))))
     model.eval()
@@ -130,15 +162,29 @@ async function createdPreprocessing(model, expectedSize) {
   return imageSize === expectedSize ? { mean, std, interpolation, cropFraction } : { imageSize }
 }
 
-let failed = 0
-for (const wanted of positionals.length > 0 ? positionals : defaults) {
-  const [name, size = '0'] = wanted.split('@')
-  const { size: used, parameters, result, same } = await compare(name, Number(size))
+function tell(name, { size, parameters, result, same }) {
   const wrong = Object.values(result).some((value) => !(value <= tolerance)) || !Object.values(same).every(Boolean)
-  if (wrong) failed++
   const figures = Object.entries(result).map(([what, value]) => `${what} ${value.toExponential(1)}`)
   const others = Object.entries(same).flatMap(([what, equal]) => (equal ? [] : [`other ${what}`]))
   const line = [...figures, ...others].join(', ')
-  process.stdout.write(`${wrong ? 'DIFFERS' : 'equal  '} ${name}@${used} (${parameters} parameters): ${line}\n`)
+  process.stdout.write(`${wrong ? 'DIFFERS' : 'equal  '} ${name}@${size} (${parameters} parameters): ${line}\n`)
+  if (values.table !== undefined) {
+    const cells = Object.values(result).map((value) => value.toExponential(1))
+    appendFileSync(values.table, `| \`${name}\` | ${size} | ${cells.join(' | ')} |${others.join(', ')}\n`)
+  }
+  return wrong
 }
+
+let failed = 0
+const wantedNames = values.all ? everything() : positionals.length > 0 ? positionals : defaults
+for (const wanted of wantedNames) {
+  const [name, size = '0'] = wanted.split('@')
+  try {
+    if (tell(name, await compare(name, Number(size)))) failed++
+  } catch (error) {
+    failed++
+    process.stdout.write(`FAILED  ${wanted}: ${error.message}\n`)
+  }
+}
+peer.stdin.end()
 process.exitCode = failed > 0 ? 1 : 0

@@ -1,4 +1,4 @@
-import type { OptionValue } from '../binding/index.ts'
+import type { Interpolation, OptionValue } from '../binding/index.ts'
 
 /** One step of a plan, as the native registry (native/augment/plan.cc) knows it. */
 export interface Operation {
@@ -12,4 +12,6 @@ export interface Geometry {
   readonly imageSize: number
   readonly inputHeight: number
   readonly inputWidth: number
+  /** Of pictures that are resampled; default bilinear. */
+  readonly interpolation?: Interpolation | undefined
 }

@@ -10,7 +10,7 @@ export interface RandomResizedCropOptions {
   readonly scale?: readonly [number, number] | undefined
   /** Width over height of the window, [low, high]. Default [3/4, 4/3]. */
   readonly ratio?: readonly [number, number] | undefined
-  /** Default bilinear. */
+  /** Default: that of the plan. */
   readonly interpolation?: 'bilinear' | 'bicubic' | undefined
 }
 
@@ -24,18 +24,21 @@ export const randomResizedCropSchema: z.ZodType<boolean | RandomResizedCropOptio
   z.strictObject({
     scale: range(1).optional().describe('area of the window as a share of the picture; default [0.08, 1]'),
     ratio: range(100).optional().describe('width over height of the window; default [0.75, 1.333]'),
-    interpolation: z.enum(['bilinear', 'bicubic']).optional(),
+    interpolation: z.enum(['bilinear', 'bicubic']).optional().describe('default: data.interpolation'),
   }),
 ])
 
-export function randomResizedCrop(options: RandomResizedCropOptions, { imageSize }: Geometry): Operation {
+export function randomResizedCrop(
+  options: RandomResizedCropOptions,
+  { imageSize, interpolation = 'bilinear' }: Geometry,
+): Operation {
   return {
     name: 'random_resized_crop',
     options: {
       size: imageSize,
       scale: options.scale ?? [0.08, 1],
       ratio: options.ratio ?? [3 / 4, 4 / 3],
-      interpolation: options.interpolation ?? 'bilinear',
+      interpolation: options.interpolation ?? interpolation,
     },
   }
 }

@@ -1,4 +1,5 @@
 /** What the rest of the library knows of a data set: pictures of one size by index, labels, stable identities. */
+import type { Interpolation } from '../binding/index.ts'
 import { ShapeError } from '../util/errors.ts'
 
 export interface Sample {
@@ -54,6 +55,7 @@ export interface DatasetSplits {
   /** How a new picture must be prepared to look like the test part: shorter side to `resizeTo`, central `imageSize` square. */
   readonly imageSize: number
   readonly resizeTo: number
+  readonly interpolation: Interpolation
 }
 
 /** A data set that lies in memory. */

@@ -8,6 +8,7 @@
 import { readFile } from 'node:fs/promises'
 import sharp from 'sharp'
 import { resizeAndCenterCrop } from '../binding/index.ts'
+import type { Interpolation } from '../binding/index.ts'
 import { DatasetError } from '../util/errors.ts'
 
 export interface DecodeOptions {
@@ -27,6 +28,8 @@ export interface LoadOptions extends DecodeOptions {
   readonly resizeTo: number
   /** Side of the central square that is kept, ≤ resizeTo. */
   readonly cropTo: number
+  /** Default bilinear. */
+  readonly interpolation?: Interpolation | undefined
 }
 
 let configured = false
@@ -76,9 +79,9 @@ export async function decodeImage(source: string | Uint8Array, { maxPixels }: De
 
 /** decodeImage, then the shorter side to `resizeTo` and the central square, as torchvision's Resize and CenterCrop do it. */
 export async function loadImage(source: string | Uint8Array, options: LoadOptions): Promise<Uint8Array> {
-  const { resizeTo, cropTo } = options
+  const { resizeTo, cropTo, interpolation = 'bilinear' } = options
   const { pixels, height, width } = await decodeImage(source, options)
-  return resizeAndCenterCrop(pixels, { height, width, resizeTo, cropTo, interpolation: 'bilinear' })
+  return resizeAndCenterCrop(pixels, { height, width, resizeTo, cropTo, interpolation })
 }
 
 export type PictureFormat = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif'

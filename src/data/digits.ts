@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
 import { resizeImage } from '../binding/index.ts'
+import type { Interpolation } from '../binding/index.ts'
 import { DatasetError } from '../util/errors.ts'
 import { packageFile } from '../util/package-root.ts'
 import { MemoryDataset } from './dataset.ts'
@@ -14,8 +15,8 @@ import { MemoryDataset } from './dataset.ts'
 const SIDE = 8
 const COUNT = 1797
 
-/** @param imageSize pictures are resampled once (bilinear) to this side */
-export async function openDigits(imageSize: number): Promise<MemoryDataset> {
+/** @param imageSize pictures are resampled once to this side */
+export async function openDigits(imageSize: number, interpolation: Interpolation = 'bilinear'): Promise<MemoryDataset> {
   const { labels, pixels } = await readDigits()
   const size = imageSize * imageSize * 3
   const resized = new Uint8Array(COUNT * size)
@@ -26,8 +27,8 @@ export async function openDigits(imageSize: number): Promise<MemoryDataset> {
       width: SIDE,
       outHeight: imageSize,
       outWidth: imageSize,
-      interpolation: 'bilinear',
-    } as const
+      interpolation,
+    }
     resized.set(imageSize === SIDE ? picture : await resizeImage(picture, options), i * size)
   }
   return new MemoryDataset({

@@ -105,9 +105,9 @@ export class ImageFolderDataset implements Dataset {
   }
 
   async #load(index: number): Promise<Uint8Array> {
-    const { cache, resizeTo, cropTo } = this.#options
+    const { cache, resizeTo, cropTo, interpolation } = this.#options
     const { path } = this.#options.files[checkIndex(this, index)] as ImageFile
-    const key = `${resizeTo} ${cropTo} ${path}`
+    const key = `${resizeTo} ${cropTo} ${interpolation} ${path}`
     const kept = cache.get(key)
     if (kept) return kept
     const pixels = await loadImage(path, this.#options)

@@ -4,7 +4,7 @@ export type { Dataset, DatasetSplits, Sample, SplitIndices, UnreadableFile } fro
 export { dataOptionsSchema, datasetNames, defaultImageSize } from './options.ts'
 export type { DataOptions, DatasetName } from './options.ts'
 export { openDataset } from './open.ts'
-export type { OpenContext } from './open.ts'
+export type { OpenContext, Preferred } from './open.ts'
 export { loadSplit, saveSplit, stratifiedSplit } from './split.ts'
 export { classBalancedSampler, randomSampler, sequentialSampler } from './samplers.ts'
 export type { ClassBalancedOptions, Labelled, Sampler } from './samplers.ts'

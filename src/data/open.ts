@@ -1,4 +1,5 @@
 /** From options to the parts of a data set. */
+import type { Interpolation } from '../binding/index.ts'
 import type { DownloadProgress } from '../util/download.ts'
 import { ConfigError, DatasetError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
@@ -14,6 +15,16 @@ import { defaultImageSize } from './options.ts'
 import type { DataOptions } from './options.ts'
 import { stratifiedSplit } from './split.ts'
 
+/** How images were prepared for the weights that training or evaluation starts from; counts where the options say nothing. */
+export interface Preferred {
+  readonly imageSize: number
+  /** shorter side before the central square of so many pixels is taken */
+  readonly resizeTo: (imageSize: number) => number
+  readonly interpolation: Interpolation
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
 export interface OpenContext {
   readonly seed: number
   /** The picture size of the phase; default: the options', or the data set's usual one. */
@@ -22,6 +33,7 @@ export interface OpenContext {
   readonly signal?: AbortSignal | undefined
   /** Of downloads (bytes), and of checking a folder's files (files). */
   readonly progress?: ((progress: DownloadProgress) => void) | undefined
+  readonly preferred?: Preferred | null | undefined
   /** Identities of an earlier split, to be used again. */
   readonly split?: SplitIndices | undefined
 }
@@ -36,17 +48,27 @@ const IMAGENET_STD = [0.229, 0.224, 0.225]
  *
  * Digits and CIFAR come whole from memory (digits at `imageSize`, CIFAR at 32). Pictures of a folder have their shorter side
  * resampled to `resizeTo`: training pictures are the central `resizeTo` square, for random crops of `imageSize`; validation and
- * test pictures the central `imageSize` square.
+ * test pictures the central `imageSize` square. What the options leave open is taken from `context.preferred`, but for the image size of
+ * data sets that lie in memory.
  *
  * @throws {DatasetError} for missing, damaged or unusable data; see the modules of this folder
  */
 export async function openDataset(options: DataOptions, context: OpenContext): Promise<DatasetSplits> {
-  const splits = await openSplits(options, context)
-  return { ...splits, mean: options.mean ?? splits.mean, std: options.std ?? splits.std }
+  const { preferred } = context
+  const splits = await openSplits({ ...options, interpolation: options.interpolation ?? preferred?.interpolation }, context)
+  return {
+    ...splits,
+    mean: options.mean ?? preferred?.mean ?? splits.mean,
+    std: options.std ?? preferred?.std ?? splits.std,
+    interpolation: options.interpolation ?? preferred?.interpolation ?? 'bilinear',
+  }
 }
 
-async function openSplits(options: DataOptions, context: OpenContext): Promise<DatasetSplits> {
-  const imageSize = context.imageSize ?? options.imageSize ?? defaultImageSize(options.dataset)
+type Splits = Omit<DatasetSplits, 'interpolation'>
+
+async function openSplits(options: DataOptions, context: OpenContext): Promise<Splits> {
+  const published = options.dataset === 'imagefolder' ? context.preferred?.imageSize : undefined
+  const imageSize = context.imageSize ?? options.imageSize ?? published ?? defaultImageSize(options.dataset)
   switch (options.dataset) {
     case 'digits':
       return splitDigits(options, context, imageSize)
@@ -63,8 +85,8 @@ async function openSplits(options: DataOptions, context: OpenContext): Promise<D
   }
 }
 
-async function splitDigits(options: DataOptions, context: OpenContext, imageSize: number): Promise<DatasetSplits> {
-  const all = await openDigits(imageSize)
+async function splitDigits(options: DataOptions, context: OpenContext, imageSize: number): Promise<Splits> {
+  const all = await openDigits(imageSize, options.interpolation)
   const whole = testSplit(all, options, context)
   const parts = divide(subset(all, whole.first), subset(all, whole.second), null, options, context)
   const pixels = await parts.train.read(Array.from(parts.train.labels.keys()))
@@ -77,15 +99,15 @@ async function splitCifar(
   options: DataOptions,
   context: OpenContext,
   imageSize: number,
-): Promise<DatasetSplits> {
+): Promise<Splits> {
   const { train, test } = await openCifar(spec, options.directory, { ...context, download: options.download })
   const parts = divide(train, test, null, options, context)
   return { ...parts, mean: spec.mean, std: spec.std, imageSize, resizeTo: Math.max(imageSize, train.height) }
 }
 
-async function splitFolder(options: DataOptions, context: OpenContext, imageSize: number): Promise<DatasetSplits> {
-  const { directory, maxPixels, workers } = options
-  const resizeTo = options.resizeTo ?? Math.round((imageSize * 256) / 224)
+async function splitFolder(options: DataOptions, context: OpenContext, imageSize: number): Promise<Splits> {
+  const { directory, maxPixels, workers, interpolation } = options
+  const resizeTo = options.resizeTo ?? context.preferred?.resizeTo(imageSize) ?? Math.round((imageSize * 256) / 224)
   if (resizeTo < imageSize) {
     throw new DatasetError(
       `${directory}: expected data.resize_to of at least the image size ${imageSize} but got ${resizeTo}. Change one of them.`,
@@ -104,6 +126,7 @@ async function splitFolder(options: DataOptions, context: OpenContext, imageSize
       cache,
       maxPixels,
       resizeTo,
+      interpolation,
       name,
     }
     firstId += tree.files.length

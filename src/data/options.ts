@@ -1,5 +1,6 @@
 /** What a configuration may say under `data`. */
 import { z } from 'zod'
+import type { Interpolation } from '../binding/index.ts'
 
 export const datasetNames: readonly ['digits', 'cifar10', 'cifar100', 'imagefolder'] = [
   'digits',
@@ -17,6 +18,8 @@ export interface DataOptions {
   readonly imageSize?: number | undefined
   /** Image folder: shorter side before cropping. Default: imageSize · 256 / 224. */
   readonly resizeTo?: number | undefined
+  /** Of pictures that are resampled. Default: bilinear. */
+  readonly interpolation?: Interpolation | undefined
   /** Normalisation of the pictures, per channel on a scale of 0–1; default: the data set's own. Pretrained weights need theirs. */
   readonly mean?: readonly number[] | undefined
   readonly std?: readonly number[] | undefined
@@ -47,10 +50,18 @@ const fraction = z.number().min(0).lt(1)
 export const dataOptionsSchema: z.ZodType<DataOptions> = z.strictObject({
   dataset: z.enum(datasetNames).default('digits').describe('which data set'),
   directory: z.string().min(1).default('data').describe('folder of the data set'),
-  imageSize: side.optional().describe('side of the pictures in pixels; default 32, or 224 for an image folder'),
-  resizeTo: side.optional().describe('image folder: shorter side before cropping; default imageSize · 256 / 224'),
-  mean: channels(z.number()).optional().describe('normalisation: mean of each channel on a scale of 0–1; default: the data set’s'),
-  std: channels(z.number().positive()).optional().describe('normalisation: standard deviation of each channel; default: the data set’s'),
+  imageSize: side.optional().describe('side of the pictures in pixels; default 32; an image folder: that of the published weights, or 224'),
+  resizeTo: side.optional().describe('image folder: shorter side before cropping; default as the published weights want it, or imageSize · 256 / 224'),
+  interpolation: z
+    .enum(['bilinear', 'bicubic'])
+    .optional()
+    .describe('of pictures that are resampled; default as the published weights want it, or bilinear'),
+  mean: channels(z.number())
+    .optional()
+    .describe('normalisation: mean of each channel on a scale of 0–1; default: the published weights’, or the data set’s'),
+  std: channels(z.number().positive())
+    .optional()
+    .describe('normalisation: standard deviation of each channel; default: the published weights’, or the data set’s'),
   validationFraction: fraction.default(0.1).describe('share of the training part held out for choosing the best epoch'),
   testFraction: fraction.gt(0).default(0.2).describe('share held out for testing where there is no test part'),
   workers: z.int().min(1).max(256).optional().describe('pictures decoded at a time; default: the number of processors'),

@@ -58,6 +58,7 @@ export interface PlanRequest {
   readonly inputWidth: number
   readonly mean: readonly number[]
   readonly std: readonly number[]
+  readonly interpolation: 'bilinear' | 'bicubic'
   readonly seed: number
 }
 

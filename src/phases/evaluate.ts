@@ -6,8 +6,10 @@ import { collectScores, evaluateScores, writeEvaluation } from '../evaluation/in
 import { readHistory } from '../tracking/index.ts'
 import { forwardNetworks } from '../train/index.ts'
 import { DatasetError, SnapshotError } from '../util/errors.ts'
-import type { Phase } from './context.ts'
+import type { Phase, PhaseContext } from './context.ts'
 import { evaluateOptionsSchema, unavailableEvaluate, type EvaluatePhaseOptions } from './options/evaluate.ts'
+import { resizeToFor } from './image-geometry.ts'
+import type { NetworkSpec } from './networks.ts'
 import { openTrainedModel } from './trained-model.ts'
 import { refuseUnavailable } from './training-phase.ts'
 
@@ -31,12 +33,14 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
           `evaluate: expected a classifier of ${named(dataset.classNames)}, but ${source} was trained on ` +
             `${named(spec.classNames)}. Evaluate it on the data it was trained for.`,
         )
+      warnOfGeometry(spec, context)
       const plan = evaluationPlan({
         imageSize: spec.imageSize,
         inputHeight: dataset.height,
         inputWidth: dataset.width,
         mean: spec.mean,
         std: spec.std,
+        interpolation: spec.interpolation,
       })
       const batchSize = Math.min(options.batchSize, dataset.length)
       const loader = new Loader({
@@ -81,6 +85,16 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
       pair.dispose()
     }
   },
+}
+
+/** Images are resampled when the data set is opened; that they come otherwise than in training is said. */
+function warnOfGeometry(spec: NetworkSpec, { data, logger }: Pick<PhaseContext, 'data' | 'logger'>): void {
+  const resizeTo = resizeToFor(data, spec.imageSize)
+  if (resizeTo === spec.resizeTo && data.interpolation === spec.interpolation) return
+  logger.warn(
+    `evaluate: images are resampled to ${resizeTo} px, ${data.interpolation}, but the network was made with ${spec.resizeTo} px, ` +
+      `${spec.interpolation}. Set data.resize_to and data.interpolation to that.`,
+  )
 }
 
 function named(classNames: readonly string[]): string {

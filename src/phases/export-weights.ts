@@ -21,7 +21,13 @@ export async function exportWeights(
   const { name } = spec.backbone
   if (formats.includes('safetensors')) {
     const path = join(folder, 'backbone.safetensors')
-    await torch.scope(() => saveSafetensors(path, backbone.stateDict(), { format: 'pt', 'trivium.backbone': name }))
+    await torch.scope(() =>
+      saveSafetensors(path, backbone.stateDict(), {
+        format: 'pt',
+        'trivium.backbone': name,
+        trivium: JSON.stringify(spec),
+      }),
+    )
     files.push(path)
   }
   if (formats.includes('adapters')) {

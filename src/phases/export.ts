@@ -15,7 +15,8 @@ export const exportPhase: Phase<ExportPhaseOptions> = {
   async run(options, context) {
     const started = performance.now()
     const { source, spec, pair } = await openTrainedModel('export', options, { ...context, device: 'cpu' })
-    const { imageSize, resizeTo, mean, std, classNames } = spec
+    const { imageSize, resizeTo, interpolation, mean, std, classNames } = spec
+    const preprocessing = { resizeTo, imageSize, interpolation, mean, std }
     const folder = join(context.run.snapshots, 'export')
     const classifier = await NativeModule.createClassifier({
       backbone: pair.backbone,
@@ -26,12 +27,12 @@ export const exportPhase: Phase<ExportPhaseOptions> = {
     })
     try {
       context.signal.throwIfAborted()
-      const probes = await evaluationPictures(context.data.test, options.probes, imageSize)
+      const probes = await evaluationPictures(context.data.test, options.probes, spec)
       const common = {
         classifier,
         imageSize,
         classNames,
-        preprocessing: { resizeTo, imageSize, interpolation: 'bilinear' as const, mean, std },
+        preprocessing,
         probes,
         metadata: { 'trivium.run': context.run.name, 'trivium.backbone': spec.backbone.name },
       }

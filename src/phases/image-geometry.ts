@@ -14,7 +14,11 @@ export function resizeToFor(data: Pick<DatasetSplits, 'imageSize' | 'resizeTo' |
  * The first `count` pictures of a part as uint8 [imageSize, imageSize, 3] each, prepared as the evaluation plan does, without
  * normalisation. Spread evenly over the part, so that all classes are met.
  */
-export async function evaluationPictures(dataset: Dataset, count: number, imageSize: number): Promise<Uint8Array[]> {
+export async function evaluationPictures(
+  dataset: Dataset,
+  count: number,
+  { imageSize, interpolation }: Pick<DatasetSplits, 'imageSize' | 'interpolation'>,
+): Promise<Uint8Array[]> {
   const wanted = Math.min(count, dataset.length)
   const indices = Array.from({ length: wanted }, (_, i) => Math.floor((i * dataset.length) / wanted))
   const { height, width } = dataset
@@ -26,13 +30,13 @@ export async function evaluationPictures(dataset: Dataset, count: number, imageS
   return Promise.all(
     pictures.map((picture) =>
       smaller
-        ? resizeImage(picture, { height, width, outHeight: imageSize, outWidth: imageSize, interpolation: 'bilinear' })
+        ? resizeImage(picture, { height, width, outHeight: imageSize, outWidth: imageSize, interpolation })
         : resizeAndCenterCrop(picture, {
             height,
             width,
             resizeTo: Math.min(height, width),
             cropTo: imageSize,
-            interpolation: 'bilinear',
+            interpolation,
           }),
     ),
   )

@@ -25,6 +25,7 @@ export interface NetworkSpec {
   readonly backbone: BackboneOptions
   readonly imageSize: number
   readonly resizeTo: number
+  readonly interpolation: 'bilinear' | 'bicubic'
   readonly mean: readonly number[]
   readonly std: readonly number[]
   readonly classNames: readonly string[]
@@ -39,6 +40,7 @@ const specSchema: z.ZodType<NetworkSpec> = z.object({
   backbone: backboneOptionsSchema,
   imageSize: z.number().int().positive(),
   resizeTo: z.number().int().positive(),
+  interpolation: z.enum(['bilinear', 'bicubic']).default('bilinear'),
   mean: channels,
   std: channels,
   classNames: z.array(z.string()),

@@ -57,6 +57,7 @@ async function openPublished(phase: string, backbone: BackboneOptions, context: 
       backbone,
       imageSize: defaults.imageSize,
       resizeTo: resizeToFor(data, defaults.imageSize),
+      interpolation: data.interpolation,
       mean: data.mean,
       std: data.std,
       classNames,

@@ -220,6 +220,7 @@ function specFor(recipe: Recipe, options: TrainingOptions, context: PhaseContext
     backbone: options.backbone ?? defaults.backbone,
     imageSize,
     resizeTo: resizeToFor(data, imageSize),
+    interpolation: data.interpolation,
     mean: data.mean,
     std: data.std,
     classNames: data.train.classNames,
@@ -301,6 +302,7 @@ function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOpti
     inputWidth: dataset.width,
     mean: spec.mean,
     std: spec.std,
+    interpolation: spec.interpolation,
     // each phase draws its own sequence
     seed: phaseSeed(seed, recipe.name),
   })
@@ -333,6 +335,7 @@ function validationLoader(spec: NetworkSpec, options: TrainingOptions, context: 
     inputWidth: dataset.width,
     mean: spec.mean,
     std: spec.std,
+    interpolation: spec.interpolation,
   })
   const batchSize = Math.min(Math.max(options.batchSize, 128), dataset.length)
   return new Loader({ dataset, sampler: sequentialSampler(dataset), plan, batchSize, device })

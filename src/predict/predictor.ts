@@ -79,7 +79,7 @@ export class Predictor {
   }
 
   /**
-   * @param images S × S × 3 bytes each, RGB, row by row: what `loadImage(source, { resizeTo, cropTo: imageSize })` gives
+   * @param images S × S × 3 bytes each, RGB, row by row: what `loadImage(source, { resizeTo, cropTo: imageSize, interpolation })` gives
    * @throws {ShapeError} when an image has another number of bytes
    * @throws {NonFiniteError} when the model gives NaN
    */

@@ -54,8 +54,9 @@ async function predict({ flags, words, output, json, quiet }: Invocation): Promi
   }
 
   const { imageSize, preprocessing } = predictor
+  const { resizeTo, interpolation } = preprocessing
   const load = (file: string): Promise<Uint8Array> =>
-    loadImage(file, { resizeTo: preprocessing.resizeTo, cropTo: imageSize, maxPixels: MAX_PIXELS })
+    loadImage(file, { resizeTo, cropTo: imageSize, interpolation, maxPixels: MAX_PIXELS })
   const rows: Row[] = []
   for (let start = 0; start < files.length && output.open; start += BATCH) {
     const names = files.slice(start, start + BATCH)

@@ -28,7 +28,8 @@ export class PredictionStage implements Stage {
     const predictor = await openPredictor(run.snapshots)
     try {
       const { imageSize, preprocessing } = predictor
-      const options = { resizeTo: preprocessing.resizeTo, cropTo: imageSize, maxPixels: config.data.maxPixels }
+      const { resizeTo, interpolation } = preprocessing
+      const options = { resizeTo, cropTo: imageSize, interpolation, maxPixels: config.data.maxPixels }
       let table = csvLine(['file', 'class', 'confidence', 'error'])
       for (let start = 0; start < images.length; start += together) {
         signal.throwIfAborted()

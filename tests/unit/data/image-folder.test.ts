@@ -97,6 +97,35 @@ describe('image folder', () => {
     assert.equal((await train.read([0, 1])).length, 2 * 16 * 16 * 3)
   })
 
+  test('what the options leave open is as the weights want it', async () => {
+    await classes('', { cat: 6, dog: 6 })
+    const wanted = { imageSize: 12, interpolation: 'bicubic', mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] } as const
+    const preferred = { ...wanted, resizeTo: (size: number) => size + 1 }
+    const opened = (o: object): Promise<DatasetSplits> =>
+      openDataset(dataOptionsSchema.parse({ dataset: 'imagefolder', directory: root, ...o }), {
+        ...{ seed: 1, logger: silentLogger, preferred },
+      })
+    const { test: tested, train, indices, validation, ...rest } = await opened({})
+    assert.ok(indices.test.length > 0 && validation !== null)
+    assert.deepEqual(rest, { ...wanted, resizeTo: 13 })
+    assert.deepEqual([tested.height, train.height], [12, 13])
+    const load = { resizeTo: 13, cropTo: 12, maxPixels: 1e6 }
+    const path = tested.at(0).path as string
+    await sharp(Uint8Array.from({ length: 16 * 20 * 3 }, (_, i) => Math.imul(i, 2654435761) >>> 24), {
+      raw: { width: 20, height: 16, channels: 3 },
+    })
+      .png()
+      .toFile(path)
+    const bicubic = await loadImage(path, { ...load, interpolation: 'bicubic' })
+    assert.notDeepEqual(bicubic, await loadImage(path, load))
+    assert.deepEqual(await (await opened({ unreadable: 'skip' })).test.read([0]), bicubic)
+    const own = await opened({ imageSize: 10, resizeTo: 14, interpolation: 'bilinear', mean: [0, 0, 0], std: [1, 1, 1] })
+    assert.deepEqual(
+      [own.imageSize, own.resizeTo, own.interpolation, own.mean, own.std],
+      [10, 14, 'bilinear', [0, 0, 0], [1, 1, 1]],
+    )
+  })
+
   test('reading gives the pictures asked for, in that order, with and without the cache', async () => {
     await classes('', { cat: 8, dog: 8 })
     for (const cacheMegabytes of [0, 16]) {

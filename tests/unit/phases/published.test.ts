@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import sharp from 'sharp'
 import { torch } from '../../../src/binding/index.ts'
+import { loadImage } from '../../../src/data/index.ts'
 import { createModel, saveSafetensors } from '../../../src/models/index.ts'
 import { runPipeline, pipelineConfigSchema, type PipelineResult } from '../../../src/phases/index.ts'
+import { openPredictor } from '../../../src/predict/index.ts'
 import type { PhaseName } from '../../../src/phases/context.ts'
 import { SnapshotError } from '../../../src/util/errors.ts'
 import { silentLogger } from '../../../src/util/logger.ts'
@@ -60,18 +63,69 @@ describe('a published classifier', () => {
     assert.equal(top1(named), top1(result))
   })
 
-  it('sees images normalised as data.mean and data.std say; a difference to the network’s own is said', async () => {
+  it('sees images normalised as the network wants them, or as data.mean and data.std say, and then hears of it', async () => {
     const given = { backbone: { ...backbone, pretrained: file } }
     const usual = await run('usual', ['evaluate'], given)
     assert.match(
       heard.join('\n'),
+      /data: prepared for the weights that the run starts from: bilinear, mean \[0\.485, 0\.456, 0\.406\]/,
+    )
+    assert.ok(!heard.some((line) => line.includes('normalised')))
+    const grey = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
+    const other = await run('other', ['evaluate'], { ...given, data: { dataset: 'digits', imageSize: 8, ...grey } })
+    assert.match(
+      heard.join('\n'),
       /warning: small_cnn: images are normalised with mean .* published weights of this network expect/,
     )
-    const own = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
-    const other = await run('other', ['evaluate'], { ...given, data: { dataset: 'digits', imageSize: 8, ...own } })
-    assert.ok(!heard.some((line) => line.includes('normalised')))
     const nll = (result: PipelineResult): number => result.phases[0]?.metrics['nll'] ?? -1
     assert.notEqual(nll(usual), nll(other))
+  })
+
+  it('sees photos resampled as the network wants them, in evaluation, in the export and in predictions alike', async () => {
+    const photos = join(root, 'photos')
+    for (const [label, name] of ['cat', 'dog'].entries()) {
+      mkdirSync(join(photos, name), { recursive: true })
+      for (let i = 0; i < 10; i++) {
+        const pixels = Uint8Array.from(
+          { length: 45 * 60 * 3 },
+          (_, at) => (Math.imul(at + 7 * i, 2654435761) >>> 24) ^ (label * 85),
+        )
+        const raw = { width: 60, height: 45, channels: 3 } as const
+        await sharp(pixels, { raw })
+          .png()
+          .toFile(join(photos, name, `${i}.png`))
+      }
+    }
+    const path = join(root, 'photos.safetensors')
+    using model = await createModel('resnet_test', { numClasses: 2, imageSize: 32, seed: 3 })
+    await torch.scope(() => saveSafetensors(path, model.stateDict()))
+    const result = await run('photos', ['evaluate', 'export'], {
+      data: { dataset: 'imagefolder', directory: photos, imageSize: 32 },
+      backbone: { name: 'resnet_test', pretrained: path },
+      export: { formats: ['onnx'], probes: 4 },
+    })
+    const predictor = await openPredictor(result.phases[1]?.files[0] as string)
+    try {
+      assert.deepEqual(predictor.preprocessing, {
+        ...{ imageSize: 32, resizeTo: 33, interpolation: 'bicubic' }, // ⌊32 / 0.95⌋
+        ...{ mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+      })
+      const { resizeTo, interpolation } = predictor.preprocessing
+      const csv = result.phases[0]?.files.find((name) => name.endsWith('predictions.csv')) as string
+      const [header, ...rows] = readFileSync(csv, 'utf8').trim().split('\n')
+      const columns = (header as string).split(',')
+      assert.equal(rows.length, 4)
+      for (const row of rows) {
+        const cells = row.split(',')
+        const cell = (column: string): string => cells[columns.indexOf(column)] as string
+        const image = await loadImage(cell('path'), { resizeTo, interpolation, cropTo: 32, maxPixels: 1e6 })
+        const [prediction] = await predictor.predict([image])
+        assert.equal(prediction?.label, cell('predicted'))
+        assert.ok(Math.abs(Number(cell('confidence')) - prediction.confidence) < 1e-5, row)
+      }
+    } finally {
+      await predictor.dispose()
+    }
   })
 
   it('goes into an export, too', async () => {

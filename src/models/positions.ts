@@ -1,4 +1,4 @@
-/** Position embeddings that were learned at another image size. */
+/** Position and patch embeddings that were learned at another image or patch size. */
 import { torch } from '../binding/index.ts'
 import type { Tensor } from '../binding/index.ts'
 
@@ -47,4 +47,26 @@ export function resamplePositions(
   })
   const note = `position embedding resampled from ${learnedSide} × ${learnedSide} to ${side} × ${side} patches`
   return { positions, note }
+}
+
+/**
+ * The kernel of `patch_embed.proj`, fitted to another patch size: the kernel whose answer to a resampled patch is nearest to the old one's
+ * to the patch (Beyer et al. 2022, arXiv 2212.08013, eq. 3: the pseudoinverse of resampling). As timm's `resample_patch_embed`.
+ *
+ * @param kernel [D, 3, P, P]
+ * @param side of the new patches
+ * @returns [D, 3, side, side], the caller's to dispose
+ */
+export function resamplePatches(kernel: Tensor, side: number): Tensor {
+  const [width = 0, colours = 0, height = 0, breadth = 0] = kernel.shape
+  return torch.scope(() => {
+    const { ops } = torch
+    const count = height * breadth
+    const basis = ops.reshape(torch.call('aten::eye', count) as Tensor, [count, 1, height, breadth])
+    const resampled = torch.call('aten::_upsample_bicubic2d_aa', basis, [side, side], false, null) as Tensor
+    const resize = ops.transpose(ops.reshape(resampled, [count, side * side]), 0, 1)
+    const inverse = torch.call('aten::linalg_pinv.atol_rtol_float', resize) as Tensor
+    const flat = ops.reshape(kernel.to('float32'), [width, colours, count])
+    return ops.reshape(ops.matmul(flat, inverse), [width, colours, side, side])
+  })
 }

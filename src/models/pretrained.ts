@@ -6,6 +6,7 @@ import { ConfigError, SnapshotError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import { storedAdapters } from './adapters.ts'
 import { ByteFile } from './checkpoint/byte-file.ts'
+import { timmNames } from './checkpoint/original-names.ts'
 import { parseHubAddress } from './hub/address.ts'
 import type { HubAddress } from './hub/address.ts'
 import { obtainFromHub } from './hub/obtain.ts'
@@ -14,7 +15,7 @@ import { publishedParts } from './hybrid.ts'
 import type { HybridOptions } from './hybrid.ts'
 import { modelInfo } from './list.ts'
 import type { Model } from './model.ts'
-import { resamplePositions } from './positions.ts'
+import { resamplePatches, resamplePositions } from './positions.ts'
 import { readWeights } from './weights.ts'
 
 export type WeightsSource =
@@ -82,6 +83,9 @@ export async function ensureWeights(
 /** How timm's networks name their last linear layer. A test holds it against every family. */
 const classifierNames = /^(fc|linear|head|head\.fc)\.(weight|bias)$/
 
+/** Before the classifier, and like it unknown to programs that pretrain without one. */
+const headNorms = /^head\.norm\.(weight|bias)$/
+
 /** Stored by some versions of timm and by pretraining programs, and left out by timm too: tables and masks of windows, the mask's token. */
 const unusedNames = /(^|\.)(relative_position_index|relative_coords_table|attn_mask|mask_token)$/
 
@@ -93,9 +97,9 @@ export interface PretrainedReport {
 }
 
 /**
- * Loads a file of the network's names into `model`. The classifier is left at its fresh values when the file has none or one of another
+ * Loads a file of the network's names, or of its authors' (checkpoint/original-names.ts), into `model`. The classifier is left at its fresh values when the file has none or one of another
  * number of classes, and left out when the model has none. Tables that the network computes itself are left out. Batch counters that
- * PyTorch did not store before version 0.4.1 start at 0. Position embeddings learned at another image size are resampled (positions.ts),
+ * PyTorch did not store before version 0.4.1 start at 0. Position and patch embeddings of other sizes are resampled (positions.ts),
  * tensors that an option adds to the network start afresh, adapters of a training snapshot are merged into the weights. All else must fit.
  *
  * @param onClassifier is given the file's classifier, weight [C, D] and bias [C], when the model has none; valid during the call
@@ -107,10 +111,13 @@ export async function loadPretrained(
   onClassifier?: (classifier: ReadonlyMap<'weight' | 'bias', Tensor>) => Promise<void>,
 ): Promise<PretrainedReport> {
   return torch.scope(async () => {
-    const { tensors: given, metadata, found } = await readWeights(path)
-    const adapters = storedAdapters(given, metadata, path)
+    const { tensors, metadata, found } = await readWeights(path)
+    const adapters = storedAdapters(tensors, metadata, path)
     if (adapters !== null) await model.attachAdapters(adapters)
     const notes = found === '' ? [] : [`${path}: weights ${found}`]
+    const named = timmNames(modelInfo(model.name)?.family ?? '', tensors, model.stateDict())
+    const given = named.state
+    if (named.renamed) notes.push(`${path}: tensors are named as in the authors' program, and read under timm's names`)
     const warnings: string[] = []
     const own = model.stateDict()
     const state = new Map(given)
@@ -128,9 +135,10 @@ export async function loadPretrained(
     }
     const unused = [...given.keys()].filter((name) => unusedNames.test(name) && !own.has(name))
     for (const name of unused) state.delete(name)
-    if (unused.length > 0) {
+    const left = unused.length + named.left.length
+    if (left > 0) {
       notes.push(
-        `${path}: ${unused.length} tensors that the network computes itself or that only pretraining used are left out.`,
+        `${path}: ${left} tensors that the network computes itself or that only pretraining used are left out.`,
       )
     }
     const counters = missingCounters(own, state)
@@ -140,9 +148,17 @@ export async function loadPretrained(
         `${path}: its ${counters.length} batch normalisations have no num_batches_tracked; they start at 0.`,
       )
     }
-    const fresh = [...own.keys()].filter((name) => addedTensors.test(name) && !state.has(name))
+    const fresh = [...own.keys()].filter(
+      (name) => (addedTensors.test(name) || (givenClassifier.length === 0 && headNorms.test(name))) && !state.has(name),
+    )
     for (const name of fresh) state.set(name, own.get(name) as Tensor)
     if (fresh.length > 0) warnings.push(`${path}: it has no ${fresh.join(', ')}; they start afresh.`)
+    const patches = state.get('patch_embed.proj.weight')
+    const side = own.get('patch_embed.proj.weight')?.shape[2]
+    if (patches?.shape.length === 4 && side !== undefined && patches.shape[2] !== side) {
+      state.set('patch_embed.proj.weight', resamplePatches(patches, side))
+      notes.push(`${path}: patch embedding resampled from ${patches.shape[2]} to ${side} px`)
+    }
     const resampled = resamplePositions(state, own, model.preprocessing.imageSize)
     if (resampled !== null) {
       state.set('pos_embed', resampled.positions)

@@ -50,8 +50,12 @@ const std::string& without_alias(const std::string& name) {
   return name;
 }
 
-/// Why a network has no use for an option of the transformers, where "unknown option" would leave the user guessing.
+/// Why a network has no use for an option of other families, where "unknown option" would leave the user guessing.
 void explain_refusal(const BackboneEntry& entry, const Options& options) {
+  for (const auto* family : {"small_cnn", "cifar_cnn"}) {
+    if (entry.family != family || !options.has("drop_path_rate")) continue;
+    throw error(ErrorKind::Config, options.owner(), ": drop_path_rate leaves out residual branches, and ", entry.name, " has none. Remove it.");
+  }
   for (const auto* family : {"vit", "dinov2", "dinov3", "eva", "hybrid"}) {
     if (entry.family == family) return;
   }

@@ -1,7 +1,11 @@
 // Stochastic depth: whole samples are left out, what stays is scaled, and evaluation is the identity.
 #include "nn/blocks/drop_path.h"
 
+#include <map>
+#include <set>
+
 #include "check.h"
+#include "nn/registry.h"
 
 using namespace trivium;
 using trivium::nn::DropPath;
@@ -57,11 +61,48 @@ static void the_schedule_is_a_line() {
   CHECK_ERROR(Config, "below 1 but got 1", DropPath(1.0));
 }
 
+// Both branches of a block have its probability; blocks are counted through all stages.
+static void every_family_drops_linearly_over_its_depth() {
+  const std::set<std::string> without_branches{"small_cnn", "cifar_cnn"};
+  std::set<std::string> families;
+  for (const auto& entry : nn::backbones()) {
+    if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
+    const Options options(entry.name, {{"num_classes", 3.0}, {"drop_path_rate", 0.3}});
+    if (without_branches.contains(entry.family)) {
+      CHECK_ERROR(Config, "drop_path_rate leaves out residual branches", nn::create_backbone(entry.name, options));
+      continue;
+    }
+    const auto backbone = nn::create_backbone(entry.name, options);
+    std::map<std::string, std::vector<std::string>> lines;  // blocks in order; the halves of a hybrid have a line each
+    std::map<std::string, std::set<double>> rates;
+    for (const auto& part : backbone->named_modules("", false)) {
+      const auto drop = std::dynamic_pointer_cast<DropPath>(part.value());
+      if (!drop) continue;
+      const auto block = part.key().substr(0, part.key().rfind('.'));
+      const auto line = entry.family == "hybrid" ? part.key().substr(0, part.key().find('.')) : "";
+      if (!rates.contains(block)) lines[line].push_back(block);
+      rates[block].insert(drop->probability());
+    }
+    for (const auto& [half, blocks] : lines) {
+      trivium::testing::report(blocks.size() >= 2, __FILE__, __LINE__, entry.name + " has no line");
+      for (size_t i = 0; i < blocks.size(); ++i) {
+        const double expected = 0.3 * static_cast<double>(i) / static_cast<double>(blocks.size() - 1);
+        const bool right = rates[blocks[i]].size() == 1 && std::abs(*rates[blocks[i]].begin() - expected) < 1e-12;
+        trivium::testing::report(right, __FILE__, __LINE__, entry.name + ": " + blocks[i] + " is not on the line from 0 to 0.3");
+      }
+    }
+    CHECK_TRUE(lines.size() == (entry.family == "hybrid" ? 2 : 1));
+    families.insert(entry.family);
+  }
+  CHECK_TRUE(families.size() >= 8);
+}
+
 int main() {
   drops_samples_whole_and_keeps_the_mean();
   is_the_identity_where_nothing_is_dropped();
   keeps_type_and_layout();
   draws_follow_the_seed();
   the_schedule_is_a_line();
+  every_family_drops_linearly_over_its_depth();
   return trivium::testing::finish("drop_path");
 }

@@ -87,6 +87,41 @@ static void mixstyle_draws() {
   CHECK_TRUE(always.forward(input.to(torch::kBFloat16)).scalar_type() == torch::kBFloat16);
 }
 
+// λ and partner of each sample follow from two moments of its result, where sample i has mean i and deviation i².
+static void mixstyle_draws_lambda_for_each_sample_and_one_gate_for_the_batch() {
+  constexpr int64_t kCount = 256;
+  const auto own = torch::arange(1, kCount + 1, torch::kDouble);
+  auto pattern = torch::randn({1, 1, 4, 4}, torch::kDouble);
+  pattern = (pattern - pattern.mean()) / pattern.std();
+  const auto map = own.view({-1, 1, 1, 1}) + own.square().view({-1, 1, 1, 1}) * pattern;
+  for (const double alpha : {0.1, 1.0}) {
+    torch::manual_seed(11);
+    MixStyle mix(0.5, alpha);
+    int mixed_batches = 0;
+    double spread = 0;
+    for (int i = 0; i < 40; ++i) {
+      const auto result = mix.forward(map);
+      if (result.is_same(map)) continue;
+      ++mixed_batches;
+      const auto mean = result.mean({1, 2, 3}), deviation = result.flatten(1).std(1);
+      // mean − i = (1 − λ)(j − i) and deviation − i² = (1 − λ)(j − i)(j + i)
+      const auto moved = (mean - own).abs() > 1e-6;
+      CHECK_TRUE(moved.sum().item<int64_t>() > kCount / 8);  // the gate opens for a whole batch
+      const auto i_of = own.masked_select(moved), change = (mean - own).masked_select(moved);
+      const auto partner = (deviation - own.square()).masked_select(moved) / change - i_of;
+      CHECK_TRUE((partner - partner.round()).abs().lt(0.01).to(torch::kDouble).mean().item<double>() > 0.95);
+      const auto lambda = 1 - change / (partner.round() - i_of);
+      CHECK_TRUE(lambda.std().item<double>() > 0.1);  // not one for the batch
+      // Samples with λ = 1 to rounding have not moved: theirs is (1 − 1/2)².
+      const double still = static_cast<double>(kCount - i_of.size(0)) * 0.25;
+      spread += ((lambda - 0.5).square().sum().item<double>() + still) / kCount;
+    }
+    CHECK_TRUE(mixed_batches > 10 && mixed_batches < 30);
+    const double variance = 1 / (4 * (2 * alpha + 1));  // of Beta(α, α)
+    CHECK_TRUE(std::abs(spread / mixed_batches - variance) < 0.02);
+  }
+}
+
 static void backbones_take_them() {
   for (const auto& entry : backbones()) {
     if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
@@ -138,6 +173,7 @@ int main() {
   cbam_is_the_authors(golden["cbam"]);
   mixstyle_is_the_authors(golden["mixstyle"]);
   mixstyle_draws();
+  mixstyle_draws_lambda_for_each_sample_and_one_gate_for_the_batch();
   backbones_take_them();
   wrong_numbers_are_refused();
   return trivium::testing::finish("feature_blocks");

@@ -200,6 +200,42 @@ static void attention_is_proportional() {
 }
 
 // A merged token is turned by where it stands, not by where its place in the sequence used to be.
+// The metric of the paper (section 3): keys as attention has them, averaged over the heads.
+static void tokens_are_compared_by_the_mean_of_their_keys() {
+  torch::manual_seed(6);
+  for (const auto layout : {AttentionShape::Layout::Fused, AttentionShape::Layout::Separate}) {
+    Attention attention({kWidth, 2, layout});
+    const auto tokens = torch::randn({2, 5, kWidth});
+    const auto weights = attention.named_parameters();
+    const bool fused = layout == AttentionShape::Layout::Fused;
+    auto keys = at::linear(tokens, fused ? weights["qkv.weight"].slice(0, kWidth, 2 * kWidth) : weights["k_proj.weight"]);
+    if (fused) keys = keys + weights["qkv.bias"].slice(0, kWidth, 2 * kWidth);
+    torch::Tensor seen;
+    attention.forward(tokens, {}, &seen);
+    CHECK_NEAR(seen, (keys.slice(2, 0, kHeadWidth) + keys.slice(2, kHeadWidth)) / 2, 1e-6);
+    CHECK_TRUE(!seen.requires_grad());
+  }
+}
+
+static void tokens_are_merged_between_attention_and_mlp() {
+  torch::manual_seed(7);
+  BlockShape shape;
+  shape.attention = {kWidth, 2, AttentionShape::Layout::Fused};
+  shape.mlp = {MlpShape::Kind::Gelu, kWidth, 16, false, 1e-6};
+  shape.merged = 3;
+  TransformerBlock block(shape);
+  const auto norm = [&](const char* name) {
+    return std::dynamic_pointer_cast<torch::nn::LayerNormImpl>(block.named_children()[name]);
+  };
+  const auto tokens = torch::randn({2, 9, kWidth});
+  auto state = start(1, 8), other = state;
+  torch::Tensor keys;
+  const auto mixed = tokens + block.attention().forward(norm("norm1")->forward(tokens), state, &keys);
+  const auto merged = merge_tokens(mixed, keys, 3, state);
+  CHECK_NEAR(block.forward(tokens, other), merged + block.mlp().forward(norm("norm2")->forward(merged)), 1e-6);
+  CHECK_TRUE(merged.size(1) == 6 && other.sizes.equal(state.sizes));
+}
+
 static void rotation_follows_the_tokens() {
   for (const bool halves : {false, true}) {
     RotaryShape shape{RotaryShape::Grid::Reference, 16, 10000, halves};
@@ -362,6 +398,7 @@ static void what_makes_no_sense_is_refused() {
               create_backbone("swinv2_test", Options("swinv2_test", {{"token_merging_ratio", 0.5}})));
   CHECK_ERROR(Config, "token_merging_ratio between 0 and 1 but got 1.5", network("vit_test", {{"token_merging_ratio", 1.5}}));
   CHECK_ERROR(Config, "which is not set", network("vit_test", {{"token_merging_inflection", -1.0}}));
+  CHECK_ERROR(Config, "less than one token a block", network("vit_test", {{"token_merging_ratio", 0.01}}));
   CHECK_ERROR(Config, "token_merging_inflection between -1 and 1",
               network("vit_test", {{"token_merging_ratio", 0.5}, {"token_merging_inflection", 2.0}}));
   CHECK_ERROR(Config, "fewer than the image's 16 patches, but got 16", network("vit_test", {{"token_learner_tokens", 16.0}}));
@@ -376,6 +413,8 @@ int main() {
   merging_nothing_changes_nothing();
   gradients_pass_the_means_and_not_the_matching();
   attention_is_proportional();
+  tokens_are_compared_by_the_mean_of_their_keys();
+  tokens_are_merged_between_attention_and_mlp();
   rotation_follows_the_tokens();
   networks_merge();
   learned_tokens();

@@ -36,6 +36,7 @@ class Half {
     }
     auto without = not_its;
     without.insert({"cnn_model", "vit_model", "fusion", "fusion_width", "num_classes", "image_size", "seed"});
+    if (entry.family == "small_cnn" || entry.family == "cifar_cnn") without.insert("drop_path_rate");  // the transformer's alone
     const std::map<std::string, OptionValue> own{{"num_classes", 0.0}, {"image_size", static_cast<double>(image_size)}};
     network = make_backbone(name, options.part(name, without, own));
     const auto& target = network->preprocessing();

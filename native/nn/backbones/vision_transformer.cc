@@ -99,6 +99,10 @@ void VisionTransformer::build_blocks(const Options& options) {
   if (options.has("token_learner_tokens") && options.integer("token_learner_tokens") > 0) learner_block_ = depth / 2;
   const int64_t merging = learner_block_ >= 0 ? learner_block_ : depth;
   merged_ = merging_schedule(merging, static_cast<double>(merged_per_block(ratio, side_ * side_, merging)), inflection);
+  if (ratio > 0 && std::all_of(merged_.begin(), merged_.end(), [](int64_t count) { return count == 0; })) {
+    throw error(ErrorKind::Config, options.owner(), ": token_merging_ratio: ", ratio, " of ", side_ * side_, " patches over ", merging,
+                " blocks is less than one token a block, so that none would be merged. Raise it, or remove it.");
+  }
   merged_.resize(depth, 0);
 
   if (shape_.rotary.grid != RotaryShape::Grid::None) {

@@ -13,7 +13,7 @@
 namespace trivium::nn {
 namespace {
 
-/// Copies in float64, so that a merge rounds once.
+/// Copies in float64, for the same reason as wide_matrix.
 std::vector<BiasPart> widened(const std::vector<BiasPart>& parts) {
   std::vector<BiasPart> wide;
   for (const auto& part : parts) wide.push_back({part.first, part.values.to(torch::kDouble, /*non_blocking=*/false, /*copy=*/true)});
@@ -22,9 +22,10 @@ std::vector<BiasPart> widened(const std::vector<BiasPart>& parts) {
 
 }  // namespace
 
-Linear::Linear(int64_t in_features, int64_t out_features, bool with_bias) {
+Linear::Linear(int64_t in_features, int64_t out_features, bool with_bias, std::vector<int64_t> further) {
   const double bound = 1.0 / std::sqrt(static_cast<double>(in_features));
-  weight = register_parameter("weight", at::empty({out_features, in_features}).uniform_(-bound, bound));
+  further.insert(further.begin(), {out_features, in_features});
+  weight = register_parameter("weight", at::empty(further).uniform_(-bound, bound));
   if (with_bias) bias = register_parameter("bias", at::empty({out_features}).uniform_(-bound, bound));
 }
 
@@ -34,9 +35,12 @@ torch::Tensor Linear::forward(const torch::Tensor& input, const torch::Tensor& o
   return adapted(merged() ? 0 : adapters_.size(), input, outer_bias);
 }
 
+/// A copy of the weight as [out, in] in float64, so that a merge rounds once.
+torch::Tensor Linear::wide_matrix() const { return matrix().detach().to(torch::kDouble, /*non_blocking=*/false, /*copy=*/true).contiguous(); }
+
 /// The layer within its first `count` adapters.
 torch::Tensor Linear::adapted(size_t count, const torch::Tensor& input, const torch::Tensor& added) const {
-  if (count == 0) return added.defined() ? at::linear(input, weight, added) : at::linear(input, weight);
+  if (count == 0) return added.defined() ? at::linear(input, matrix(), added) : at::linear(input, matrix());
   const auto& adapter = *adapters_[count - 1];
   const auto seen = adapter.enter(input);
   return adapter.leave(seen, adapted(count - 1, seen, added), is_training());
@@ -57,12 +61,12 @@ void Linear::merge_adapters() {
   if (adapters_.empty() || merged()) return;
   at::NoGradGuard no_grad;
   const auto parts = bias_parts();
-  auto wide_weight = weight.to(torch::kDouble, /*non_blocking=*/false, /*copy=*/true);
+  auto wide_weight = wide_matrix();
   auto wide_parts = widened(parts);
   for (const auto& adapter : adapters_) adapter->merge(wide_weight, wide_parts);
   const auto write = [&](torch::Tensor live, const torch::Tensor& values) {
     auto copy = live.detach().clone();
-    live.copy_(values);
+    live.copy_(values.view_as(live));
     originals_.push_back({live, std::move(copy), static_cast<uint32_t>(live._version())});
   };
   write(weight, wide_weight);
@@ -87,10 +91,10 @@ void Linear::unmerge_adapters() {
     for (auto& original : originals_) original.tensor.copy_(original.values);
   } else {
     auto parts = bias_parts();
-    auto wide_weight = weight.to(torch::kDouble, /*non_blocking=*/false, /*copy=*/true);
+    auto wide_weight = wide_matrix();
     auto wide_parts = widened(parts);
     for (auto adapter = adapters_.rbegin(); adapter != adapters_.rend(); ++adapter) (*adapter)->unmerge(wide_weight, wide_parts);
-    weight.copy_(wide_weight);
+    weight.copy_(wide_weight.view_as(weight));
     for (size_t i = 0; i < parts.size(); ++i) parts[i].values.copy_(wide_parts[i].values);
   }
   originals_.clear();

@@ -14,7 +14,7 @@ namespace trivium::nn {
 /// A family always runs it by `forward`: a layer that is computed from `weight` by hand would leave its adapters out.
 class Linear : public Module {
  public:
-  Linear(int64_t in_features, int64_t out_features, bool bias = true);
+  Linear(int64_t in_features, int64_t out_features, bool bias = true) : Linear(in_features, out_features, bias, {}) {}
   torch::Tensor forward(const torch::Tensor& input) override;
 
   /// With a bias [out] that the family puts together itself, for a layer made without one (SwinV2's and EVA's q_bias and v_bias).
@@ -38,12 +38,18 @@ class Linear : public Module {
   /// Forgets the adapters; merged weights stay as they are.
   void unload_adapters();
 
+ protected:
+  /// weight [out, in, further…]: axes of size 1 that a checkpoint has beside the two.
+  Linear(int64_t in_features, int64_t out_features, bool bias, std::vector<int64_t> further);
+
  private:
   struct Original {
     torch::Tensor tensor, values;  // the live tensor, and a copy of what it was
     uint32_t version;              // of the live tensor after the merge
   };
 
+  torch::Tensor matrix() const { return weight.dim() == 2 ? weight : weight.flatten(1); }  // [out, in]
+  torch::Tensor wide_matrix() const;
   torch::Tensor adapted(size_t count, const torch::Tensor& input, const torch::Tensor& added) const;
   std::vector<BiasPart> bias_parts() const;
   bool untouched() const;

@@ -3,17 +3,14 @@
 
 #include <cstdint>
 
-#include "nn/module.h"
+#include "nn/blocks/linear.h"
 
 namespace trivium::nn {
 
-/// [..., in] → [..., out] over the last axis. weight [out, in, 1, 1] and bias [out], with PyTorch's start.
-class PointwiseConv : public Module {
+/// [..., in] → [..., out] over the last axis. weight [out, in, 1, 1] and bias [out], with PyTorch's start. Takes adapters as any linear layer.
+class PointwiseConv : public Linear {
  public:
-  PointwiseConv(int64_t in_channels, int64_t out_channels);
-  torch::Tensor forward(const torch::Tensor& input) override;
-
-  torch::Tensor weight, bias;
+  PointwiseConv(int64_t in_channels, int64_t out_channels) : Linear(in_channels, out_channels, /*bias=*/true, {1, 1}) {}
 };
 
 }  // namespace trivium::nn

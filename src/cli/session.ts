@@ -18,6 +18,7 @@ import { writeError } from '../util/files.ts'
 import { createLogger, type RootLogger } from '../util/logger.ts'
 import type { Invocation } from './command.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
+import { locateError } from './locate-error.ts'
 import { nextCommand, resumeCommand } from './next-command.ts'
 import { wantsColor } from './output.ts'
 import { createProgress } from './progress.ts'
@@ -67,8 +68,9 @@ export async function runSession(resolved: ResolvedConfig, invocation: Invocatio
     if (json) output.result(JSON.stringify(resultJson(result, code, next), null, 2))
     else output.result(summary(result, kept, next))
     return code
-  } catch (error) {
+  } catch (thrown) {
     progress.restore()
+    const error = locateError(thrown, resolved)
     const code = exitCodeOf(error)
     const kept = run === null ? null : await lastSnapshot(run)
     const context = { debug, kept, next: run === null || kept === null ? null : resumeCommand(run, args) }

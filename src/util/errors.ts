@@ -32,6 +32,13 @@ export function errorReason(error: unknown): ErrorReason | null {
 /** A configuration value, flag or option is wrong. */
 export class ConfigError extends TriviumError {
   readonly code = 'ERR_CONFIG'
+  /** The option of a configuration that is at fault, camelCase: ['backbone', 'loraRank']. null: not known, or the message has its place. */
+  readonly option: readonly string[] | null
+
+  constructor(message: string, options: ErrorOptions & { readonly option?: readonly string[] } = {}) {
+    super(message, options)
+    this.option = options.option ?? null
+  }
 }
 
 /** Tensors or arrays disagree on their shapes or element types. */

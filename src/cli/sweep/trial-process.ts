@@ -1,11 +1,12 @@
 /** The process of one trial: receives a job, runs its phases, reports each epoch, ends. It does not outlive the sweep. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { configToYaml, resolveConfig } from '../../config/index.ts'
+import { configToYaml, resolveConfig, type ResolvedConfig } from '../../config/index.ts'
 import { runPipeline } from '../../phases/index.ts'
 import type { EpochRecord } from '../../tracking/index.ts'
 import { errorReason, NonFiniteError } from '../../util/errors.ts'
 import { createLogger, type Logger } from '../../util/logger.ts'
+import { locateError } from '../locate-error.ts'
 import { pipelineConfig } from '../session.ts'
 import type { TrialJob, TrialMessage } from './messages.ts'
 
@@ -16,9 +17,10 @@ process.on('disconnect', () => process.exit(1)) // the sweep is gone
 process.once('message', (job: TrialJob) => void run(job))
 
 async function run({ request, run: paths, parentRun, resume }: TrialJob): Promise<void> {
+  let resolved: ResolvedConfig | null = null
   try {
     for (const folder of [paths.snapshots, paths.logs]) mkdirSync(folder, { recursive: true })
-    const resolved = resolveConfig(request)
+    resolved = resolveConfig(request)
     const files = createLogger({ files: [join(paths.logs, 'full_pipeline.log')], consoleLevel: 'silent' })
     const result = await runPipeline(pipelineConfig(resolved), {
       phases: resolved.phases,
@@ -31,7 +33,8 @@ async function run({ request, run: paths, parentRun, resume }: TrialJob): Promis
     const metrics = Object.assign({}, ...result.phases.map((phase) => phase.metrics)) as Record<string, number>
     const seconds = result.phases.reduce((sum, phase) => sum + phase.seconds, 0)
     send({ kind: 'result', outcome: result.outcome, metrics: { ...metrics, seconds } })
-  } catch (error) {
+  } catch (thrown) {
+    const error = resolved === null ? thrown : locateError(thrown, resolved)
     const message = error instanceof Error ? error.message : String(error)
     const outOfMemory = errorReason(error) === 'out of memory'
     const failure = error instanceof NonFiniteError ? 'nan' : outOfMemory ? 'out-of-memory' : 'error'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { arcfaceLossShape, type ArcFaceLossOptions } from '../../losses/index.ts'
-import { backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
+import { adapterOptions, backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
 import type { Unavailable } from '../../util/unavailable.ts'
 import {
   checkedTraining,
@@ -63,6 +63,12 @@ const schema: z.ZodType<DistillOptions> = z
         code: 'custom',
         path: ['teacherBackbone'],
         message: 'teacher_backbone needs teacher_backbone_path beside it',
+      })
+    for (const key of Object.keys(adapterOptions(options.teacherBackbone ?? {})))
+      issues.addIssue({
+        code: 'custom',
+        path: ['teacherBackbone', key],
+        message: 'a teacher is not trained; adapters that its file holds are merged as it is read. Remove the key',
       })
   })
 

@@ -132,6 +132,14 @@ export function checkedTraining<T extends TrainingOptions>(schema: z.ZodType<T>,
           path: ['warmupSteps'],
           message: 'only one of warmup_epochs and warmup_steps can be given',
         })
+      const thaw = typeof options.freeze === 'boolean' ? null : options.freeze.untilEpoch
+      const epochs = options.epochs ?? (options.steps === null ? defaultEpochs : null)
+      if (thaw !== null && epochs !== null && thaw >= epochs)
+        issues.addIssue({
+          code: 'custom',
+          path: ['freeze', 'untilEpoch'],
+          message: `expected less than the phase’s ${epochs} epochs, got ${thaw}: nothing would thaw. Remove it to freeze for good`,
+        })
     })
     .transform((options) =>
       options.epochs === null && options.steps === null ? { ...options, epochs: defaultEpochs } : options,

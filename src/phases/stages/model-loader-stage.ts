@@ -2,13 +2,23 @@
  * Provides the networks of the registry, tries the configured ones once, and fetches or looks for the weights that they start from, so that
  * what is wrong fails before training.
  */
-import { createBackbone, ensureWeights, type BackboneOptions } from '../../models/index.ts'
+import { createBackbone, ensureWeights, type BackboneOptions, type Model } from '../../models/index.ts'
+import type { Logger } from '../../util/logger.ts'
 import { predecessors, trainingPhaseNames, type PhaseName } from '../context.ts'
 import { withDownloads } from '../download-progress.ts'
 import { freezeBackbone } from '../freezing.ts'
 import { namesWeights } from '../lineage.ts'
+import { withoutPretrained } from '../networks.ts'
+import { withOption } from '../option-at-fault.ts'
 import type { Stage, StageContext } from '../orchestrator.ts'
 import type { PipelineConfig } from '../pipeline-config.ts'
+
+/** Where a backbone and the size of its images are written. */
+interface Place {
+  readonly section: readonly string[]
+  readonly size: readonly string[]
+  readonly logger: Logger
+}
 
 export class ModelLoaderStage implements Stage {
   readonly name: string = 'model'
@@ -38,13 +48,9 @@ export class ModelLoaderStage implements Stage {
       const key = JSON.stringify([backbone, imageSize, options.freeze])
       if (tried.has(key)) continue
       tried.add(key)
-      const model = await createBackbone({
-        backbone: { ...backbone, pretrained: false },
-        imageSize,
-        device: 'cpu',
-        seed: 0,
-        logger,
-      })
+      const section = options.backbone === null ? ['backbone'] : [name, 'backbone']
+      const size = options.imageSize === null ? ['data', 'imageSize'] : [name, 'imageSize']
+      const model = await this.#build(backbone, imageSize, { section, size, logger })
       logger.info(`model: ${model.name}, ${model.parameterCount} parameters, ${model.numFeatures} features`)
       try {
         await freezeBackbone(name, model.native, options, logger)
@@ -52,11 +58,27 @@ export class ModelLoaderStage implements Stage {
         model.dispose()
       }
     }
-    const teacher = this.#runs('distill', config) && !context.resume ? config.distill.teacherBackbonePath : null
+    if (!this.#runs('distill', config)) return
+    const { teacherBackbone, imageSize } = config.distill
+    if (teacherBackbone !== null) {
+      const place = { section: ['distill', 'teacherBackbone'], size: ['data', 'imageSize'], logger }
+      const size = imageSize ?? data?.imageSize ?? config.data.imageSize ?? 32
+      const model = await this.#build(teacherBackbone, size, place)
+      model.dispose()
+    }
+    const teacher = context.resume ? null : config.distill.teacherBackbonePath
     if (teacher !== null && (await namesWeights(teacher)))
       await withDownloads(context.progress, (progress) =>
         ensureWeights(config.distill.teacherBackbone ?? config.backbone, teacher, { logger, signal, progress }),
       )
+  }
+
+  /** @throws {ConfigError} that says which option is at fault */
+  async #build(backbone: BackboneOptions, imageSize: number, place: Place): Promise<Model> {
+    const request = { backbone: withoutPretrained(backbone), imageSize, device: 'cpu', seed: 0, logger: place.logger }
+    return createBackbone(request).catch((error: unknown) => {
+      throw withOption(error, place.section, backbone, place.size)
+    })
   }
 
   #runs(name: PhaseName, config: PipelineConfig): boolean {

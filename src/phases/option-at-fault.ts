@@ -1,16 +1,11 @@
 /** Which option of a configuration an error of the network's construction is about, so that the command line can name file and line. */
 import { ConfigError } from '../util/errors.ts'
 
-/** Where an option that networks are made by was written: its name in messages, and its place in the configuration. */
-interface Place {
-  readonly key: string
-  readonly at: readonly string[]
-}
-
 const snakeCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /**
- * The same error, with the option that its message names first; the network's name where it names none.
+ * The same error, with the option of the section that its message names first; else the image size, where it names that; else the
+ * network's name.
  *
  * @param section where the backbone is described: ['backbone'], ['arcface', 'backbone']
  * @param imageSize where the size of its images is written
@@ -22,13 +17,14 @@ export function withOption(
   imageSize: readonly string[],
 ): unknown {
   if (!(error instanceof ConfigError) || error.option !== null) return error
-  const places: Place[] = Object.entries(backbone)
+  const named = Object.entries(backbone)
     .filter(([key, value]) => key !== 'name' && value !== undefined)
-    .map(([key]) => ({ key: snakeCase(key), at: [...section, key] }))
-  places.push({ key: 'image_size', at: imageSize })
-  const positions = places.map(({ key, at }) => ({ at, position: positionOf(key, error.message) }))
-  const named = positions.filter(({ position }) => position >= 0).sort((a, b) => a.position - b.position)
-  return new ConfigError(error.message, { cause: error, option: named[0]?.at ?? [...section, 'name'] })
+    .map(([key]) => ({ key, position: positionOf(snakeCase(key), error.message) }))
+    .filter(({ position }) => position >= 0)
+    .sort((a, b) => a.position - b.position)[0]
+  const fallback = positionOf('image_size', error.message) >= 0 ? imageSize : [...section, 'name']
+  const option = named === undefined ? fallback : [...section, named.key]
+  return new ConfigError(error.message, { cause: error, option })
 }
 
 function positionOf(key: string, message: string): number {

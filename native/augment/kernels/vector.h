@@ -1,0 +1,25 @@
+// Inner loops in blocks of constant length, which compilers vectorise without being told; on x86-64 once for each generation of
+// vector instructions and once for any processor, chosen at load. The files of this folder are compiled without contraction into
+// fused multiply-adds, so that every machine rounds alike. They include neither LibTorch nor anything of it.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if __GNUC__ >= 12
+#define TRIVIUM_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
+#else
+#define TRIVIUM_VECTORISED __attribute__((target_clones("avx2", "default")))
+#endif
+#define TRIVIUM_INLINE inline __attribute__((always_inline))
+#else
+#define TRIVIUM_VECTORISED
+#define TRIVIUM_INLINE inline
+#endif
+
+namespace trivium::augment {
+
+/// Sixteen RGB pixels: a whole number of vectors of any width, so that the pattern of channels repeats inside the block.
+constexpr int64_t kBlock = 48;
+
+}  // namespace trivium::augment

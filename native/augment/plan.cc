@@ -3,121 +3,135 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <array>
-#include <sstream>
+#include <cmath>
 #include <utility>
 
-#include "augment/operations.h"
-#include "augment/vector.h"
 #include "core/error.h"
 
 namespace trivium::augment {
 namespace {
 
-using ChannelPattern = std::array<float, kBlock>;
-
-TRIVIUM_VECTORISED
-void to_float(const uint8_t* __restrict source, float* __restrict target, int64_t count, const float* __restrict scale,
-              const float* __restrict shift) {
-  int64_t at = 0;
-  for (; at + kBlock <= count; at += kBlock) {
-    for (int64_t i = 0; i < kBlock; ++i) target[at + i] = static_cast<float>(source[at + i]) * scale[i] + shift[i];
-  }
-  for (int64_t i = 0; at + i < count; ++i) target[at + i] = static_cast<float>(source[at + i]) * scale[i] + shift[i];
-}
-
-}  // namespace
-
-const std::vector<OperationEntry>& operations() {
-  static const std::vector<OperationEntry> entries{
-      {"random_crop", create_random_crop},         {"random_resized_crop", create_random_resized_crop},
-      {"horizontal_flip", create_horizontal_flip}, {"center_crop", create_center_crop},
-      {"resize", create_resize},
-  };
-  return entries;
-}
-
-std::unique_ptr<Operation> create_operation(const Options& options) {
-  std::ostringstream known;
-  for (const OperationEntry& entry : operations()) {
-    if (entry.name == options.owner()) return entry.create(options);
-    known << (known.tellp() > 0 ? ", " : "") << entry.name;
-  }
-  throw error(ErrorKind::Config, "augment: expected an operation out of ", known.str(), " but got \"", options.owner(), "\"");
-}
-
-Plan::Plan(std::vector<std::unique_ptr<Operation>> operations, std::vector<double> mean, std::vector<double> std, uint64_t seed)
-    : operations_(std::move(operations)), seed_(seed) {
-  if (mean.size() != 3 || std.size() != 3) {
-    throw error(ErrorKind::Config, "augment: expected 3 means and 3 standard deviations but got ", mean.size(), " and ", std.size());
-  }
-  for (int c = 0; c < 3; ++c) {
-    if (!(std[c] > 0)) throw error(ErrorKind::Config, "augment: expected std[", c, "] > 0 but got ", std[c]);
-    scale_.push_back(static_cast<float>(1.0 / (255.0 * std[c])));
-    shift_.push_back(static_cast<float>(-mean[c] / std[c]));
-  }
-}
-
-torch::Tensor Plan::apply(const torch::Tensor& images, const torch::Tensor& sample_ids, uint32_t epoch, int64_t views) const {
+void check(const torch::Tensor& images, const torch::Tensor& sample_ids, const Plan::Call& call) {
   if (images.dim() != 4 || images.size(3) != 3 || images.scalar_type() != torch::kUInt8 || !images.is_contiguous() || !images.is_cpu()) {
     throw error(ErrorKind::Shape, "augment: expected contiguous uint8 images [N, H, W, 3] on the CPU but got ", images.scalar_type(), " ",
                 images.sizes());
   }
-  const int64_t count = images.size(0), height = images.size(1), width = images.size(2), bytes = height * width * 3;
+  if (call.views < 1) throw error(ErrorKind::Shape, "augment: expected at least one view but got ", call.views);
+  if (images.numel() == 0) throw error(ErrorKind::Shape, "augment: expected at least one image but got ", images.sizes());
+  const int64_t count = call.stacked ? images.size(0) / call.views : images.size(0);
   if (sample_ids.dim() != 1 || sample_ids.size(0) != count || sample_ids.scalar_type() != torch::kInt64 || !sample_ids.is_contiguous() ||
-      !sample_ids.is_cpu()) {
+      !sample_ids.is_cpu() || (call.stacked && images.size(0) % call.views != 0)) {
     throw error(ErrorKind::Shape, "augment: expected int64 sample ids [", count, "] on the CPU but got ", sample_ids.scalar_type(), " ",
                 sample_ids.sizes());
   }
-  if (count < 1 || height < 1 || width < 1) throw error(ErrorKind::Shape, "augment: expected at least one image but got ", images.sizes());
-  if (views < 1) throw error(ErrorKind::Shape, "augment: expected at least one view but got ", views);
+}
 
+/// Overwrites a box of normalised values [height, width, 3].
+void erase(const Erasure& erasure, float* values, int64_t width) {
+  Rng rng(erasure.key);
+  float spare = 0;
+  bool has_spare = false;
+  const auto normal = [&] {  // Box & Muller 1958: two at a time
+    if (std::exchange(has_spare, false)) return spare;
+    const double radius = std::sqrt(-2 * std::log(1 - rng.uniform())), angle = 6.283185307179586 * rng.uniform();
+    spare = static_cast<float>(radius * std::sin(angle));
+    has_spare = true;
+    return static_cast<float>(radius * std::cos(angle));
+  };
+  for (int64_t y = erasure.top; y < erasure.top + erasure.height; ++y) {
+    float* row = values + (y * width + erasure.left) * 3;
+    for (int64_t i = 0; i < erasure.width * 3; ++i) row[i] = erasure.per_pixel ? normal() : erasure.value[static_cast<size_t>(i % 3)];
+  }
+}
+
+}  // namespace
+
+Plan::Plan(std::vector<std::unique_ptr<Operation>> operations, std::vector<double> mean, std::vector<double> std, uint64_t seed,
+           int64_t first_operation)
+    : operations_(std::move(operations)), seed_(seed), first_operation_(static_cast<uint32_t>(first_operation)) {
+  if (mean.size() != 3 || std.size() != 3) {
+    throw error(ErrorKind::Config, "augment: expected 3 means and 3 standard deviations but got ", mean.size(), " and ", std.size());
+  }
+  for (size_t i = 0; i < static_cast<size_t>(kBlock); ++i) {
+    const size_t c = i % 3;
+    if (!(std[c] > 0)) throw error(ErrorKind::Config, "augment: expected std[", c, "] > 0 but got ", std[c]);
+    scale_[i] = static_cast<float>(1.0 / (255.0 * std[c]));
+    shift_[i] = static_cast<float>(-mean[c] / std[c]);
+  }
+  bool normalised = false;
+  for (const auto& operation : operations_) {
+    if (normalised && !operation->after_normalisation()) {
+      throw error(ErrorKind::Config, "augment: expected random_erasing and cutout last, for they act on the normalised result");
+    }
+    normalised = operation->after_normalisation();
+  }
+}
+
+template <typename Finish>
+torch::Tensor Plan::run(const torch::Tensor& images, const torch::Tensor& sample_ids, const Call& call, torch::ScalarType type,
+                        std::vector<std::vector<Draw>>* draws, const Finish& finish) const {
+  check(images, sample_ids, call);
+  const int64_t count = sample_ids.size(0), items = call.views * count, height = images.size(1), width = images.size(2);
   const uint8_t* pixels = images.const_data_ptr<uint8_t>();
   const int64_t* ids = sample_ids.const_data_ptr<int64_t>();
-  ChannelPattern scale, shift;
-  for (int64_t i = 0; i < kBlock; ++i) {
-    scale[i] = scale_[i % 3];
-    shift[i] = shift_[i % 3];
-  }
+  if (draws) draws->assign(static_cast<size_t>(items), {});
 
   // `item` counts view by view: item / count is the view, item % count the image.
-  const auto run = [&](int64_t item, Image& image, Image& scratch) {
-    image.height = height;
-    image.width = width;
-    const uint8_t* source = pixels + (item % count) * bytes;
-    image.pixels.assign(source, source + bytes);
-    for (size_t i = 0; i < operations_.size(); ++i) {
-      Rng rng({.seed = seed_,
-               .epoch = epoch,
-               .view = static_cast<uint32_t>(item / count),
+  const auto travel = [&](int64_t item, Image& image) {
+    image.draws = draws ? &(*draws)[static_cast<size_t>(item)] : nullptr;
+    image.lend(pixels + (call.stacked ? item : item % count) * height * width * 3, height, width);
+    RngKey key{.seed = seed_,
+               .epoch = call.epoch,
+               .view = static_cast<uint32_t>(call.first_view + item / count),
                .sample = static_cast<uint64_t>(ids[item % count]),
-               .operation = static_cast<uint32_t>(i)});
-      operations_[i]->apply(image, scratch, rng);
+               .operation = first_operation_};
+    for (const auto& operation : operations_) {
+      Rng rng(key);
+      operation->apply(image, rng);
+      ++key.operation;
     }
   };
 
   // The first image tells the size that the operations end with.
-  Image first, spare;
-  run(0, first, spare);
-  const int64_t out_height = first.height, out_width = first.width, values = out_height * out_width * 3;
-  torch::Tensor out = torch::empty({views * count, 3, out_height, out_width}, torch::TensorOptions().dtype(torch::kFloat32),
-                                   torch::MemoryFormat::ChannelsLast);
-  float* target = out.mutable_data_ptr<float>();
-  to_float(first.pixels.data(), target, values, scale.data(), shift.data());
+  Image first;
+  travel(0, first);
+  const int64_t out_height = first.height(), out_width = first.width(), values = out_height * out_width * 3;
+  torch::Tensor out = type == torch::kFloat32
+                          ? torch::empty({items, 3, out_height, out_width}, torch::TensorOptions().dtype(type), torch::MemoryFormat::ChannelsLast)
+                          : torch::empty({items, out_height, out_width, 3}, torch::TensorOptions().dtype(type));
+  uint8_t* target = static_cast<uint8_t*>(out.mutable_data_ptr());
+  const int64_t bytes = values * static_cast<int64_t>(out.element_size());
+  finish(first, target);
 
-  const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(bytes, values));
-  at::parallel_for(1, views * count, grain, [&](int64_t begin, int64_t end) {
-    Image image, scratch;
+  const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(height * width * 3, values));
+  at::parallel_for(1, items, grain, [&](int64_t begin, int64_t end) {
+    Image image;
     for (int64_t item = begin; item < end; ++item) {
-      run(item, image, scratch);
-      if (image.height != out_height || image.width != out_width) {
+      travel(item, image);
+      if (image.height() != out_height || image.width() != out_width) {
         throw error(ErrorKind::Shape, "augment: expected every image to end as ", out_height, "×", out_width, " but image ", item % count,
-                    " ended as ", image.height, "×", image.width, "; end the plan with a crop or a resize");
+                    " ended as ", image.height(), "×", image.width(), "; end the plan with a crop or a resize");
       }
-      to_float(image.pixels.data(), target + item * values, values, scale.data(), shift.data());
+      finish(image, target + item * bytes);
     }
   });
   return out;
+}
+
+torch::Tensor Plan::apply(const torch::Tensor& images, const torch::Tensor& sample_ids, const Call& call) const {
+  return run(images, sample_ids, call, torch::kFloat32, nullptr, [this](Image& image, uint8_t* target) {
+    float* values = reinterpret_cast<float*>(target);
+    normalise(image.pixels(), values, image.count() * 3, scale_, shift_);
+    for (const Erasure& erasure : image.erasures) erase(erasure, values, image.width());
+  });
+}
+
+torch::Tensor Plan::apply_to_pixels(const torch::Tensor& images, const torch::Tensor& sample_ids, const Call& call,
+                                    std::vector<std::vector<Draw>>* draws) const {
+  return run(images, sample_ids, call, torch::kUInt8, draws, [](Image& image, uint8_t* target) {
+    const uint8_t* pixels = image.pixels();
+    std::copy(pixels, pixels + image.count() * 3, target);
+  });
 }
 
 }  // namespace trivium::augment

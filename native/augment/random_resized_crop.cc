@@ -28,8 +28,8 @@ class RandomResizedCrop final : public Operation {
     options.expect_all_used();
   }
 
-  void apply(Image& image, Image&, Rng& rng) const override {
-    const double height = static_cast<double>(image.height), width = static_cast<double>(image.width);
+  void apply(Image& image, Rng& rng) const override {
+    const double height = static_cast<double>(image.height()), width = static_cast<double>(image.width());
     int64_t h = 0, w = 0, top = 0, left = 0;
     bool found = false;
     for (int attempt = 0; attempt < 10 && !found; ++attempt) {
@@ -37,25 +37,29 @@ class RandomResizedCrop final : public Operation {
       const double aspect = std::exp(rng.uniform(std::log(ratio_[0]), std::log(ratio_[1])));
       w = static_cast<int64_t>(std::nearbyint(std::sqrt(area * aspect)));
       h = static_cast<int64_t>(std::nearbyint(std::sqrt(area / aspect)));
-      if (w < 1 || h < 1 || w > image.width || h > image.height) continue;
-      top = rng.below(image.height - h + 1);
-      left = rng.below(image.width - w + 1);
+      if (w < 1 || h < 1 || w > image.width() || h > image.height()) continue;
+      top = rng.below(image.height() - h + 1);
+      left = rng.below(image.width() - w + 1);
       found = true;
     }
     if (!found) {
       const double aspect = width / height;
-      w = image.width;
-      h = image.height;
+      w = image.width();
+      h = image.height();
       if (aspect < ratio_[0]) h = static_cast<int64_t>(std::nearbyint(width / ratio_[0]));
       if (aspect > ratio_[1]) w = static_cast<int64_t>(std::nearbyint(height * ratio_[1]));
       h = std::max<int64_t>(h, 1);
       w = std::max<int64_t>(w, 1);
-      top = (image.height - h) / 2;
-      left = (image.width - w) / 2;
+      top = (image.height() - h) / 2;
+      left = (image.width() - w) / 2;
     }
-    const std::vector<uint8_t> window = crop(image.pixels.data(), image.width, top, left, h, w);
-    image.pixels = resize(window.data(), h, w, size_, size_, interpolation_);
-    image.height = image.width = size_;
+    if (image.traced()) {
+      image.note("random_resized_crop", {{"top", static_cast<double>(top)}, {"left", static_cast<double>(left)},
+                                         {"height", static_cast<double>(h)}, {"width", static_cast<double>(w)}});
+    }
+    const uint8_t* window = image.pixels() + (top * image.width() + left) * 3;
+    resize_into(window, image.width() * 3, h, w, size_, size_, interpolation_, image.result(size_, size_));
+    image.accept(size_, size_);
   }
 
  private:

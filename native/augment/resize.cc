@@ -5,15 +5,11 @@
 #include <cstring>
 #include <utility>
 
-#include "augment/vector.h"
+#include "augment/kernels/resample.h"
 #include "core/error.h"
 
 namespace trivium::augment {
 namespace {
-
-// 8 bits of pixel, 2 bits of head room for the negative lobes of bicubic, the rest is fraction.
-constexpr int kPrecisionBits = 32 - 8 - 2;
-constexpr int32_t kHalf = 1 << (kPrecisionBits - 1);
 
 double bilinear_filter(double x) {
   x = std::fabs(x);
@@ -44,19 +40,21 @@ struct Coefficients {
   int64_t taps = 0;  // row length of `weights`
   std::vector<int64_t> first, count;
   std::vector<int32_t> weights;
+
+  Weights view() const { return {first.data(), count.data(), weights.data(), taps}; }
 };
 
 /// One axis: outputs [begin, begin + length) of in_size resampled to out_size.
-Coefficients precompute(int64_t in_size, int64_t out_size, int64_t begin, int64_t length, const Filter& filter) {
+void precompute(int64_t in_size, int64_t out_size, int64_t begin, int64_t length, const Filter& filter, Coefficients& result) {
   const double scale = static_cast<double>(in_size) / static_cast<double>(out_size);
   const double filter_scale = std::max(scale, 1.0);  // antialiasing: the filter widens when shrinking
   const double support = filter.support * filter_scale;
-  Coefficients result;
   result.taps = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
   result.first.resize(length);
   result.count.resize(length);
   result.weights.assign(length * result.taps, 0);
-  std::vector<double> row(result.taps);
+  thread_local std::vector<double> row;
+  row.resize(result.taps);
   const double inverse = 1.0 / filter_scale;
   for (int64_t at = 0; at < length; ++at) {
     const double center = (static_cast<double>(begin + at) + 0.5) * scale;
@@ -76,72 +74,11 @@ Coefficients precompute(int64_t in_size, int64_t out_size, int64_t begin, int64_
     result.first[at] = low;
     result.count[at] = count;
   }
-  return result;
-}
-
-inline uint8_t clip8(int32_t value) {
-  const int32_t pixel = value >> kPrecisionBits;
-  return static_cast<uint8_t>(pixel < 0 ? 0 : (pixel > 255 ? 255 : pixel));
 }
 
 struct Window {
   int64_t top, left, height, width;
 };
-
-/// Rows of `source` (row length `stride` bytes, from column 0) resampled across: rows × c.first.size() pixels, rounded to 8 bits.
-std::vector<uint8_t> resample_across(const uint8_t* source, int64_t rows, int64_t stride, const Coefficients& c) {
-  const int64_t width = static_cast<int64_t>(c.first.size());
-  std::vector<uint8_t> out(rows * width * 3);
-  for (int64_t y = 0; y < rows; ++y) {
-    uint8_t* target = out.data() + y * width * 3;
-    for (int64_t x = 0; x < width; ++x) {
-      const uint8_t* from = source + y * stride + c.first[x] * 3;
-      const int32_t* weight = c.weights.data() + x * c.taps;
-      int32_t red = kHalf, green = kHalf, blue = kHalf;
-      for (int64_t i = 0; i < c.count[x]; ++i) {
-        red += from[i * 3] * weight[i];
-        green += from[i * 3 + 1] * weight[i];
-        blue += from[i * 3 + 2] * weight[i];
-      }
-      target[x * 3] = clip8(red);
-      target[x * 3 + 1] = clip8(green);
-      target[x * 3 + 2] = clip8(blue);
-    }
-  }
-  return out;
-}
-
-/// `count` values of each row of `source`, weighted by `weights` over `taps` rows.
-TRIVIUM_VECTORISED
-void weigh_rows(const uint8_t* __restrict source, int64_t stride, const int32_t* __restrict weights, int64_t taps, int64_t count,
-                uint8_t* __restrict target) {
-  int64_t at = 0;
-  for (; at + kBlock <= count; at += kBlock) {
-    int32_t sums[kBlock];
-    for (int64_t i = 0; i < kBlock; ++i) sums[i] = kHalf;
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      const uint8_t* row = source + tap * stride + at;
-      const int32_t weight = weights[tap];
-      for (int64_t i = 0; i < kBlock; ++i) sums[i] += row[i] * weight;
-    }
-    for (int64_t i = 0; i < kBlock; ++i) target[at + i] = clip8(sums[i]);
-  }
-  for (; at < count; ++at) {
-    int32_t sum = kHalf;
-    for (int64_t tap = 0; tap < taps; ++tap) sum += source[tap * stride + at] * weights[tap];
-    target[at] = clip8(sum);
-  }
-}
-
-/// `columns` pixels of each row of `source` (row length `stride` bytes, from row 0) resampled down: c.first.size() × columns pixels.
-std::vector<uint8_t> resample_down(const uint8_t* source, int64_t columns, int64_t stride, const Coefficients& c) {
-  const int64_t height = static_cast<int64_t>(c.first.size()), values = columns * 3;
-  std::vector<uint8_t> out(height * values);
-  for (int64_t y = 0; y < height; ++y) {
-    weigh_rows(source + c.first[y] * stride, stride, c.weights.data() + y * c.taps, c.count[y], values, out.data() + y * values);
-  }
-  return out;
-}
 
 /// Input positions [begin, begin + length) that an axis reads; makes c.first count from `begin`.
 std::pair<int64_t, int64_t> claim(Coefficients& c) {
@@ -151,22 +88,27 @@ std::pair<int64_t, int64_t> claim(Coefficients& c) {
 }
 
 /// The `window` of the picture resampled to out_height × out_width; what lies outside the window is never computed, so that a
-/// picture of extreme aspect costs no more than another.
-std::vector<uint8_t> resize_window(const uint8_t* pixels, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
-                                   const Window& window, const Filter& filter) {
-  Coefficients down = precompute(height, out_height, window.top, window.height, filter);
-  Coefficients across = precompute(width, out_width, window.left, window.width, filter);
+/// picture of extreme aspect costs no more than another. `target`: window.height × window.width × 3.
+void resize_window(const uint8_t* pixels, int64_t stride, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
+                   const Window& window, const Filter& filter, uint8_t* target) {
+  thread_local Coefficients down, across;
+  precompute(height, out_height, window.top, window.height, filter, down);
+  precompute(width, out_width, window.left, window.width, filter, across);
   const auto [top, rows] = claim(down);
   const auto [left, columns] = claim(across);
-  const uint8_t* source = pixels + (top * width + left) * 3;
+  const uint8_t* source = pixels + top * stride + left * 3;
+  thread_local std::vector<uint8_t> between;
   // The order matters, for the pass between rounds to 8 bits. Pillow 13 starts with the columns where that shrinks the picture
   // more (a tall picture of aspect over 2); older ones always start with the rows, which differs by one level there.
   if (out_height < height && height - out_height > 2 * (width - out_width)) {
-    const std::vector<uint8_t> between = resample_down(source, columns, width * 3, down);
-    return resample_across(between.data(), window.height, columns * 3, across);
+    between.resize(std::max(between.size(), static_cast<size_t>(window.height * columns * 3)));
+    resample_down(source, columns * 3, stride, down.view(), window.height, between.data());
+    resample_across(between.data(), window.height, columns * 3, across.view(), window.width, target, window.width * 3);
+  } else {
+    between.resize(std::max(between.size(), static_cast<size_t>(rows * window.width * 3)));
+    resample_across(source, rows, stride, across.view(), window.width, between.data(), window.width * 3);
+    resample_down(between.data(), window.width * 3, window.width * 3, down.view(), window.height, target);
   }
-  const std::vector<uint8_t> between = resample_across(source, rows, width * 3, across);
-  return resample_down(between.data(), window.width, window.width * 3, down);
 }
 
 void check(const char* what, int64_t height, int64_t width, int64_t out_height, int64_t out_width) {
@@ -182,12 +124,23 @@ void check(const char* what, int64_t height, int64_t width, int64_t out_height, 
 
 }  // namespace
 
+void resize_into(const uint8_t* pixels, int64_t stride, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
+                 const std::string& interpolation, uint8_t* target) {
+  check("resize", height, width, out_height, out_width);
+  const Filter filter = filter_named(interpolation);
+  if (out_height == height && out_width == width) {
+    for (int64_t y = 0; y < height; ++y) std::memcpy(target + y * width * 3, pixels + y * stride, width * 3);
+    return;
+  }
+  resize_window(pixels, stride, height, width, out_height, out_width, {0, 0, out_height, out_width}, filter, target);
+}
+
 std::vector<uint8_t> resize(const uint8_t* pixels, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
                             const std::string& interpolation) {
   check("resize", height, width, out_height, out_width);
-  const Filter filter = filter_named(interpolation);
-  if (out_height == height && out_width == width) return std::vector<uint8_t>(pixels, pixels + height * width * 3);
-  return resize_window(pixels, height, width, out_height, out_width, {0, 0, out_height, out_width}, filter);
+  std::vector<uint8_t> out(out_height * out_width * 3);
+  resize_into(pixels, width * 3, height, width, out_height, out_width, interpolation, out.data());
+  return out;
 }
 
 std::vector<uint8_t> crop(const uint8_t* pixels, int64_t width, int64_t top, int64_t left, int64_t crop_height, int64_t crop_width) {
@@ -216,7 +169,9 @@ std::vector<uint8_t> resize_and_center_crop(const uint8_t* pixels, int64_t heigh
   const int64_t out_width = height <= width ? long_side : resize_to;
   const Window window{center_offset(out_height, crop_to), center_offset(out_width, crop_to), crop_to, crop_to};
   if (out_height == height && out_width == width) return crop(pixels, width, window.top, window.left, crop_to, crop_to);
-  return resize_window(pixels, height, width, out_height, out_width, window, filter);
+  std::vector<uint8_t> out(crop_to * crop_to * 3);
+  resize_window(pixels, width * 3, height, width, out_height, out_width, window, filter, out.data());
+  return out;
 }
 
 }  // namespace trivium::augment

@@ -13,6 +13,10 @@ namespace trivium::augment {
 std::vector<uint8_t> resize(const uint8_t* pixels, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
                             const std::string& interpolation);
 
+/// The same for a window of a larger picture, whose rows lie `stride` bytes apart, into `target` (out_height × out_width × 3).
+void resize_into(const uint8_t* pixels, int64_t stride, int64_t height, int64_t width, int64_t out_height, int64_t out_width,
+                 const std::string& interpolation, uint8_t* target);
+
 /// Shorter side to `resize_to` (aspect kept, the longer side truncated as torchvision's Resize does), then the central
 /// crop_to × crop_to window (torchvision's CenterCrop offsets).
 std::vector<uint8_t> resize_and_center_crop(const uint8_t* pixels, int64_t height, int64_t width, int64_t resize_to, int64_t crop_to,

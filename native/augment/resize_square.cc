@@ -1,7 +1,6 @@
 // Resample to a size × size square (the aspect is not kept: crop first where that matters). Draws nothing.
 #include "augment/operations.h"
 #include "augment/resize.h"
-#include "core/error.h"
 
 namespace trivium::augment {
 namespace {
@@ -12,10 +11,11 @@ class ResizeSquare final : public Operation {
     options.expect_all_used();
   }
 
-  void apply(Image& image, Image&, Rng&) const override {
-    if (image.height == size_ && image.width == size_) return;
-    image.pixels = resize(image.pixels.data(), image.height, image.width, size_, size_, interpolation_);
-    image.height = image.width = size_;
+  void apply(Image& image, Rng&) const override {
+    if (image.height() == size_ && image.width() == size_) return;
+    resize_into(image.pixels(), image.width() * 3, image.height(), image.width(), size_, size_, interpolation_,
+                image.result(size_, size_));
+    image.accept(size_, size_);
   }
 
  private:
@@ -26,19 +26,5 @@ class ResizeSquare final : public Operation {
 }  // namespace
 
 std::unique_ptr<Operation> create_resize(const Options& options) { return std::make_unique<ResizeSquare>(options); }
-
-int64_t side_option(const Options& options, const char* key) {
-  const int64_t side = options.integer(key);
-  if (side < 1 || side > 8192) throw error(ErrorKind::Config, options.owner(), ": expected ", key, " from 1 to 8192 but got ", side);
-  return side;
-}
-
-std::string interpolation_option(const Options& options) {
-  const std::string name = options.string("interpolation", "bilinear");
-  if (name != "bilinear" && name != "bicubic") {
-    throw error(ErrorKind::Config, options.owner(), ": expected interpolation \"bilinear\" or \"bicubic\" but got \"", name, "\"");
-  }
-  return name;
-}
 
 }  // namespace trivium::augment

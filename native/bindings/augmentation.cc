@@ -17,7 +17,7 @@ class PlanWrap : public Napi::ObjectWrap<PlanWrap> {
   std::shared_ptr<const augment::Plan> plan;
 };
 
-// createPlan([{name, options}], mean, std, seed)
+// createPlan([{name, options}], mean, std, seed, firstOperation)
 Napi::Value create_plan(const Napi::CallbackInfo& info) {
   const auto list = info[0].As<Napi::Array>();
   std::vector<std::unique_ptr<augment::Operation>> operations;
@@ -26,24 +26,86 @@ Napi::Value create_plan(const Napi::CallbackInfo& info) {
     operations.push_back(augment::create_operation(to_options(to_string(object.Get("name"), "operation"), object.Get("options"))));
   }
   const auto object = Environment::of(info.Env()).plan_class.New({});
-  PlanWrap::Unwrap(object)->plan =
-      std::make_shared<const augment::Plan>(std::move(operations), to_numbers(info[1], "mean"), to_numbers(info[2], "std"),
-                                            static_cast<uint64_t>(info[3].As<Napi::Number>().Int64Value()));
+  PlanWrap::Unwrap(object)->plan = std::make_shared<const augment::Plan>(
+      std::move(operations), to_numbers(info[1], "mean"), to_numbers(info[2], "std"),
+      static_cast<uint64_t>(info[3].As<Napi::Number>().Int64Value()), info[4].As<Napi::Number>().Int64Value());
   return object;
 }
 
-// planApply(plan, images, sampleIds, epoch, views) → Promise<handle>
-Napi::Value plan_apply(const Napi::CallbackInfo& info) {
-  auto& environment = Environment::of(info.Env());
-  if (!info[0].IsObject() || !info[0].As<Napi::Object>().InstanceOf(environment.plan_class.Value()))
+/// Everything that a call of a plan needs, read on the JavaScript thread.
+struct PlanCall {
+  std::shared_ptr<const augment::Plan> plan;
+  torch::Tensor images, ids;
+  augment::Plan::Call call;
+  int threads;
+};
+
+// (plan, images, sampleIds, {epoch, views, firstView, stacked, threads})
+PlanCall plan_call(const Napi::CallbackInfo& info) {
+  if (!info[0].IsObject() || !info[0].As<Napi::Object>().InstanceOf(Environment::of(info.Env()).plan_class.Value()))
     throw error(ErrorKind::Binding, "expected an augmentation plan");
-  return environment.augmentation.submit(
-      info.Env(), 0,
-      [plan = PlanWrap::Unwrap(info[0].As<Napi::Object>())->plan, images = unwrap_tensor(info[1], "images"),
-       ids = unwrap_tensor(info[2], "sample ids"), epoch = info[3].As<Napi::Number>().Uint32Value(),
-       views = info[4].As<Napi::Number>().Int64Value()] {
-        return Queue::Resolve([batch = plan->apply(images, ids, epoch, views)](Napi::Env env) { return wrap_tensor(env, batch); });
-      });
+  const auto o = info[3].As<Napi::Object>();
+  const auto number = [&](const char* key) { return o.Get(key).As<Napi::Number>().Int64Value(); };
+  return {PlanWrap::Unwrap(info[0].As<Napi::Object>())->plan,
+          unwrap_tensor(info[1], "images"),
+          unwrap_tensor(info[2], "sample ids"),
+          {.epoch = static_cast<uint32_t>(number("epoch")),
+           .views = number("views"),
+           .first_view = number("firstView"),
+           .stacked = o.Get("stacked").As<Napi::Boolean>().Value()},
+          static_cast<int>(number("threads"))};
+}
+
+/// The augmentation thread's parallel regions for one call; beside a training step they have one thread.
+class ThreadsGuard {
+ public:
+  explicit ThreadsGuard(int threads) { set_threads_of_this_thread(threads); }
+  ~ThreadsGuard() { set_threads_of_this_thread(1); }
+};
+
+// planApply(…) → Promise<handle>
+Napi::Value plan_apply(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).augmentation.submit(info.Env(), 0, [c = plan_call(info)] {
+    const ThreadsGuard threads(c.threads);
+    return Queue::Resolve([batch = c.plan->apply(c.images, c.ids, c.call)](Napi::Env env) { return wrap_tensor(env, batch); });
+  });
+}
+
+// planApplyToPixels(…) → Promise<handle>
+Napi::Value plan_apply_to_pixels(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).augmentation.submit(info.Env(), 0, [c = plan_call(info)] {
+    const ThreadsGuard threads(c.threads);
+    return Queue::Resolve([batch = c.plan->apply_to_pixels(c.images, c.ids, c.call)](Napi::Env env) { return wrap_tensor(env, batch); });
+  });
+}
+
+// planDraws(…) → Promise<{operation, values: [[name, number]]}[][]>: what is done to each image
+Napi::Value plan_draws(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).augmentation.submit(info.Env(), 0, [c = plan_call(info)] {
+    std::vector<std::vector<augment::Draw>> draws;
+    c.plan->apply_to_pixels(c.images, c.ids, c.call, &draws);
+    return Queue::Resolve([draws = std::move(draws)](Napi::Env env) -> Napi::Value {
+      auto all = Napi::Array::New(env, draws.size());
+      for (uint32_t i = 0; i < draws.size(); i++) {
+        auto image = Napi::Array::New(env, draws[i].size());
+        for (uint32_t k = 0; k < draws[i].size(); k++) {
+          auto values = Napi::Array::New(env);
+          for (const auto& [name, value] : draws[i][k].values) {
+            auto pair = Napi::Array::New(env, 2);
+            pair.Set(uint32_t{0}, Napi::String::New(env, name));
+            pair.Set(uint32_t{1}, Napi::Number::New(env, value));
+            values.Set(values.Length(), pair);
+          }
+          auto draw = Napi::Object::New(env);
+          draw.Set("operation", draws[i][k].operation);
+          draw.Set("values", values);
+          image.Set(k, draw);
+        }
+        all.Set(i, image);
+      }
+      return all;
+    });
+  });
 }
 
 Napi::Value operation_names(const Napi::CallbackInfo& info) {
@@ -131,6 +193,8 @@ void register_augmentation(Napi::Env env, Napi::Object exports) {
   Environment::of(env).plan_class = Napi::Persistent(PlanWrap::DefineClass(env, "NativeAugmentPlan", {}));
   export_function<create_plan>(env, exports, "createPlan");
   export_function<plan_apply>(env, exports, "planApply");
+  export_function<plan_apply_to_pixels>(env, exports, "planApplyToPixels");
+  export_function<plan_draws>(env, exports, "planDraws");
   export_function<operation_names>(env, exports, "augmentOperations");
   export_function<resize_image>(env, exports, "resizeImage");
   export_function<resize_and_center_crop>(env, exports, "resizeAndCenterCrop");

@@ -23,8 +23,6 @@ struct Queue::Job {
   std::optional<Failure> failure;
 };
 
-namespace {
-
 // at::set_num_threads would change every thread's count; OpenMP's own setting is the calling thread's alone.
 void set_threads_of_this_thread(int count) {
   at::internal::lazy_init_num_threads();
@@ -32,8 +30,6 @@ void set_threads_of_this_thread(int count) {
   if (const auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"))) set(count);
 #endif
 }
-
-}  // namespace
 
 Queue::Queue(Napi::Env env, const char* name, int intraop_threads) : intraop_threads_(intraop_threads) {
   const auto nothing = Napi::Function::New(env, [](const Napi::CallbackInfo&) {});

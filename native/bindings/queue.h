@@ -15,6 +15,9 @@
 
 namespace trivium::bindings {
 
+/// How many threads parallel regions of the calling thread have; those of other threads keep theirs.
+void set_threads_of_this_thread(int count);
+
 class Queue {
  public:
   /// Makes the JavaScript value of a finished job, on the JavaScript thread.

@@ -47,29 +47,29 @@ int main() {
   const std::vector<std::pair<std::string, Values>> steps{{"random_crop", {{"size", 8.0}, {"padding", 2.0}}}, {"horizontal_flip", {}}};
 
   // Without operations: the pixels, channels-last.
-  const torch::Tensor plain = plan({}).apply(images, ids, 0, 1);
+  const torch::Tensor plain = plan({}).apply(images, ids, {0, 1});
   EXPECT(plain.is_contiguous(torch::MemoryFormat::ChannelsLast));
   EXPECT(torch::allclose(plain.permute({0, 2, 3, 1}), images.to(torch::kFloat32), 1e-5, 1e-3));
 
   // Same key, same draws; the view, the epoch and the seed change them; views are stacked one after the other.
-  const torch::Tensor first = plan(steps).apply(images, ids, 0, 1);
-  const torch::Tensor both = plan(steps).apply(images, ids, 0, 2);
+  const torch::Tensor first = plan(steps).apply(images, ids, {0, 1});
+  const torch::Tensor both = plan(steps).apply(images, ids, {0, 2});
   EXPECT(both.size(0) == 128);
   EXPECT(both.slice(0, 0, 64).equal(first));
   EXPECT(!both.slice(0, 64).equal(first));
-  EXPECT(!plan(steps).apply(images, ids, 1, 1).equal(first));
-  EXPECT(!plan(steps, 2).apply(images, ids, 0, 1).equal(first));
+  EXPECT(!plan(steps).apply(images, ids, {1, 1}).equal(first));
+  EXPECT(!plan(steps, 2).apply(images, ids, {0, 1}).equal(first));
 
   // A sample draws the same in another batch, and with another number of threads.
   const torch::Tensor some = torch::tensor({40, 3, 17});
-  EXPECT(plan(steps).apply(images.index_select(0, some).contiguous(), some, 0, 1).equal(first.index_select(0, some)));
+  EXPECT(plan(steps).apply(images.index_select(0, some).contiguous(), some, {0, 1}).equal(first.index_select(0, some)));
   at::set_num_threads(1);
-  EXPECT(plan(steps).apply(images, ids, 0, 1).equal(first));
+  EXPECT(plan(steps).apply(images, ids, {0, 1}).equal(first));
 
-  EXPECT(throws(ErrorKind::Shape, [&] { plan({}).apply(images.to(torch::kFloat32), ids, 0, 1); }));
-  EXPECT(throws(ErrorKind::Shape, [&] { plan({}).apply(images, ids.slice(0, 1), 0, 1); }));
-  EXPECT(throws(ErrorKind::Shape, [&] { plan({}).apply(images, ids, 0, 0); }));
-  EXPECT(throws(ErrorKind::Shape, [&] { plan({{"center_crop", {{"size", 9.0}}}}).apply(images, ids, 0, 1); }));
+  EXPECT(throws(ErrorKind::Shape, [&] { plan({}).apply(images.to(torch::kFloat32), ids, {0, 1}); }));
+  EXPECT(throws(ErrorKind::Shape, [&] { plan({}).apply(images, ids.slice(0, 1), {0, 1}); }));
+  EXPECT(throws(ErrorKind::Shape, [&] { plan({}).apply(images, ids, {0, 0}); }));
+  EXPECT(throws(ErrorKind::Shape, [&] { plan({{"center_crop", {{"size", 9.0}}}}).apply(images, ids, {0, 1}); }));
   EXPECT(throws(ErrorKind::Config, [&] { plan({{"nonsense", {}}}); }));
   EXPECT(throws(ErrorKind::Config, [&] { plan({{"horizontal_flip", {{"probability", 0.5}}}}); }));
   EXPECT(throws(ErrorKind::Config, [&] { plan({{"random_crop", {}}}); }));

@@ -1,77 +1,53 @@
-/** What a configuration may say under `augmentations`. */
+/** What a configuration may say under `augmentations`: a map, applied in the order of the registry, or a list, applied in its own. */
 import { z } from 'zod'
-import { unavailable } from '../util/unavailable.ts'
-import type { Unavailable } from '../util/unavailable.ts'
-import { horizontalFlipSchema } from './horizontal-flip.ts'
-import type { HorizontalFlipOptions } from './horizontal-flip.ts'
-import { randomCropSchema } from './random-crop.ts'
-import type { RandomCropOptions } from './random-crop.ts'
-import { randomResizedCropSchema } from './random-resized-crop.ts'
-import type { RandomResizedCropOptions } from './random-resized-crop.ts'
+import { augmentationKeys, definitions } from './registry.ts'
+import type { AugmentationKey, AugmentationMap } from './registry.ts'
 
-/** Operations of a training plan; `true` means "with its defaults", absent or `false` means without it. */
-export interface AugmentationOptions {
-  readonly randomCrop?: boolean | RandomCropOptions | undefined
-  readonly randomResizedCrop?: boolean | RandomResizedCropOptions | undefined
-  readonly horizontalFlip?: boolean | HorizontalFlipOptions | undefined
-  // Accepted so that published configurations load; see unavailableAugmentations.
-  readonly randaugment?: unknown
-  readonly trivialaugment?: unknown
-  readonly autoaugment?: unknown
-  readonly colorJitter?: unknown
-  readonly randomErasing?: unknown
+/** One step of a list: a key alone (with its defaults), or a map of one key. */
+export type AugmentationStep = AugmentationKey | AugmentationMap
+
+export type AugmentationOptions = AugmentationMap | readonly AugmentationStep[]
+
+const shape = Object.fromEntries(
+  augmentationKeys.map((key) => [key, (definitions[key].schema as z.ZodType).optional()]),
+)
+
+const mapSchema: z.ZodType<AugmentationMap> = z.strictObject(shape)
+
+const snakeCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/** Keys that mean something without a value, in both spellings. */
+const bareKeys = augmentationKeys.filter((key) => definitions[key].standard !== undefined)
+const spellings = new Map(bareKeys.flatMap((key) => [[snakeCase(key), key] as const, [key, key] as const]))
+
+const stepSchema: z.ZodType<AugmentationStep> = z.union([
+  z.enum([...spellings.keys()] as [string, ...string[]]).transform((name) => spellings.get(name) as AugmentationKey),
+  mapSchema.refine(
+    (step) => Object.keys(step).length === 1,
+    'expected one operation in each item of the list: start a new item with "- "',
+  ),
+])
+
+export const augmentationOptionsSchema: z.ZodType<AugmentationOptions> = z.union([
+  mapSchema,
+  z.array(stepSchema).max(100),
+])
+
+/** The steps that the options ask for, in order, as pairs of key and value. */
+export function augmentationSteps(options: AugmentationOptions): { key: AugmentationKey; value: unknown }[] {
+  if (!isList(options)) return augmentationKeys.map((key) => ({ key, value: options[key] }))
+  return options.map((step) => {
+    if (typeof step === 'string') return { key: step, value: true }
+    const [key, value] = Object.entries(step)[0] as [AugmentationKey, unknown]
+    return { key, value }
+  })
 }
 
-const probability = z.number().min(0).max(1)
-const strength = z.union([z.number().min(0), z.array(z.number().min(0)).length(2)])
-
-export const augmentationOptionsSchema: z.ZodType<AugmentationOptions> = z.strictObject({
-  randomCrop: randomCropSchema.optional().describe('pad, then crop at a random place'),
-  randomResizedCrop: randomResizedCropSchema.optional().describe('crop a random area and aspect, then resize'),
-  horizontalFlip: horizontalFlipSchema.optional().describe('mirror left and right'),
-  randaugment: z
-    .union([
-      z.boolean(),
-      z.strictObject({ numOps: z.int().min(0).optional(), magnitude: z.number().min(0).optional() }),
-    ])
-    .optional(),
-  trivialaugment: z.boolean().optional(),
-  autoaugment: z.union([z.boolean(), z.string()]).optional(),
-  colorJitter: z
-    .union([
-      z.boolean(),
-      z.number().min(0),
-      z.strictObject({
-        brightness: strength.optional(),
-        contrast: strength.optional(),
-        saturation: strength.optional(),
-        hue: strength.optional(),
-        p: probability.optional(),
-      }),
-    ])
-    .optional(),
-  randomErasing: z
-    .union([
-      z.boolean(),
-      z.strictObject({
-        p: probability.optional(),
-        scale: z.array(z.number().positive()).length(2).optional(),
-        ratio: z.array(z.number().positive()).length(2).optional(),
-        value: z.union([z.number(), z.string()]).optional(),
-      }),
-    ])
-    .optional(),
-})
-
-export const unavailableAugmentations: readonly Unavailable[] = [
-  unavailable('randaugment', 'RandAugment'),
-  unavailable('trivialaugment', 'TrivialAugment'),
-  unavailable('autoaugment', 'AutoAugment'),
-  unavailable('colorJitter', 'colour jitter'),
-  unavailable('randomErasing', 'random erasing'),
-]
+function isList(options: AugmentationOptions): options is readonly AugmentationStep[] {
+  return Array.isArray(options)
+}
 
 /** The usual light recipe for a data set. Digits are never mirrored: a mirrored 2 is no digit. */
-export function standardAugmentations(dataset: 'digits' | 'cifar10' | 'cifar100' | 'imagefolder'): AugmentationOptions {
+export function standardAugmentations(dataset: 'digits' | 'cifar10' | 'cifar100' | 'imagefolder'): AugmentationMap {
   return dataset === 'digits' ? { randomCrop: true } : { randomCrop: true, horizontalFlip: true }
 }

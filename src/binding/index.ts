@@ -10,12 +10,13 @@ export type { ClassifierParts, Trace } from './module.ts'
 export { NativeOptimizer, emaUpdate } from './optimizer.ts'
 export type { NativeParameterGroup } from './optimizer.ts'
 export { NativeAugmentPlan, augmentOperations, resizeAndCenterCrop, resizeImage } from './images.ts'
-export type { Interpolation, NativePlanOptions } from './images.ts'
+export type { Interpolation, NativePlanOptions, PlanRequest } from './images.ts'
 export { FileLock, drainEngine, exitNow, readSafetensors, readTensors, writeSafetensors } from './files.ts'
 export { addonPath } from './native.ts'
 export type {
   BackboneCost,
   BackboneEntry,
+  Draw,
   Depth,
   ModuleInfo,
   OptionValue,

@@ -67,6 +67,25 @@ export interface BackboneEntry {
   readonly aliasOf: string
 }
 
+/** What a batch of augmented images is made for. */
+export interface PlanCall {
+  readonly epoch: number
+  /** Results for each image. */
+  readonly views: number
+  /** The number of the first of them, for the draws. */
+  readonly firstView: number
+  /** The images already are [views · N]: row i is view i / N of sample i % N. */
+  readonly stacked: boolean
+  /** Of the call; 1 beside a training step. */
+  readonly threads: number
+}
+
+/** What an operation did to one image: `rotate`, `[['degrees', 12.5]]`. */
+export interface Draw {
+  readonly operation: string
+  readonly values: readonly (readonly [name: string, value: number])[]
+}
+
 export interface BackboneCost {
   readonly parameters: number
   /** of the forward pass of one image */
@@ -167,8 +186,11 @@ export interface Addon {
     mean: readonly number[],
     std: readonly number[],
     seed: number,
+    firstOperation: number,
   ): PlanHandle
-  planApply(p: PlanHandle, images: TensorHandle, ids: TensorHandle, epoch: number, views: number): Promise<TensorHandle>
+  planApply(p: PlanHandle, images: TensorHandle, ids: TensorHandle, call: PlanCall): Promise<TensorHandle>
+  planApplyToPixels(p: PlanHandle, images: TensorHandle, ids: TensorHandle, call: PlanCall): Promise<TensorHandle>
+  planDraws(p: PlanHandle, images: TensorHandle, ids: TensorHandle, call: PlanCall): Promise<Draw[][]>
   augmentOperations(): string[]
   resizeImage(
     pixels: Uint8Array,

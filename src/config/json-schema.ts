@@ -22,8 +22,26 @@ export function configJsonSchema(): Json {
     properties[snakeCase(key)] = { ...base, description: `short for ${target.map(snakeCase).join('.')}` }
   }
   const definitions: Record<string, Json> = {}
+  hoistAugmentations(properties, definitions)
   const whole = hoistNames({ ...schema, title: 'Trivium configuration', type: 'object' }, definitions) as Json
   return { ...whole, definitions }
+}
+
+/** What `augmentations` may say stands in every phase, as a map and as the items of a list; it is written down once. */
+function hoistAugmentations(sections: Readonly<Record<string, Json>>, definitions: Record<string, Json>): void {
+  const map = { $ref: '#/definitions/augmentationMap' }
+  for (const { properties } of Object.values(sections)) {
+    const options = (properties as Record<string, Json> | undefined)?.['augmentations']
+    if (options === undefined) continue
+    const { anyOf, ...rest } = options as { anyOf: [Json, Json & { items: { anyOf: [Json, Json] } }] }
+    const [asMap, asList] = anyOf
+    definitions['augmentationMap'] = asMap
+    definitions['augmentations'] = { anyOf: [map, { ...asList, items: { anyOf: [asList.items.anyOf[0], map] } }] }
+    ;(properties as Record<string, Json>)['augmentations'] = {
+      allOf: [{ $ref: '#/definitions/augmentations' }],
+      ...rest,
+    }
+  }
 }
 
 /** The names of backbones stand in every phase; they are listed once. */

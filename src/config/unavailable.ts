@@ -1,7 +1,6 @@
 /** Options that are read but wait for their machinery: all that are set for the phases that run are named in one error. */
 
-import { unavailableAugmentations } from '../augment/index.ts'
-import { trainingPhaseNames, type PhaseName } from '../phases/context.ts'
+import type { PhaseName } from '../phases/context.ts'
 import { unavailableArcface } from '../phases/options/arcface.ts'
 import { unavailableDistill } from '../phases/options/distill.ts'
 import { unavailableEvaluate } from '../phases/options/evaluate.ts'
@@ -51,7 +50,6 @@ function places(phases: readonly PhaseName[]): Place[] {
   const found: Place[] = [{ at: ['logging'], list: unavailableLogging }]
   for (const phase of phases) {
     found.push({ at: [phase], list: byPhase[phase] ?? [] })
-    if (trainingPhaseNames.includes(phase)) found.push({ at: [phase, 'augmentations'], list: unavailableAugmentations })
   }
   return found
 }

@@ -1,31 +1,36 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
+  augmentationKeys,
   augmentationOptionsSchema,
+  registerAugmentation,
   standardAugmentations,
   trainingOperations,
-  unavailableAugmentations,
+  trainingPlan,
 } from '../../../src/augment/index.ts'
-import type { AugmentationOptions } from '../../../src/augment/index.ts'
 import { augmentOperations } from '../../../src/binding/index.ts'
-import { findUnavailable } from '../../../src/util/unavailable.ts'
+import { ConfigError } from '../../../src/util/errors.ts'
 
 const geometry = { imageSize: 8, inputHeight: 8, inputWidth: 8 }
 
 describe('augmentation options', () => {
   test('both registries list the same operations', () => {
-    const all: AugmentationOptions[] = [{ randomCrop: true, horizontalFlip: true }, { randomResizedCrop: true }, {}]
-    const used = new Set(
-      all.flatMap((options) =>
-        [geometry, { ...geometry, imageSize: 4 }, { ...geometry, imageSize: 16 }].flatMap((g) =>
-          trainingOperations(options, g).map(({ name }) => name),
-        ),
-      ),
+    registerAugmentation('unchanged', (picture) => picture)
+    const used = new Set<string>(['resize', 'center_crop'])
+    for (const key of augmentationKeys) {
+      const value = key === 'custom' ? 'unchanged' : key === 'affine' ? {} : true
+      for (const operation of trainingOperations({ [key]: value }, geometry))
+        if ('options' in operation) used.add(operation.name)
+    }
+    const fitting = [4, 16].flatMap((imageSize) => trainingOperations({}, { ...geometry, imageSize }))
+    assert.deepEqual(
+      fitting.map(({ name }) => name),
+      ['center_crop', 'resize'],
     )
     assert.deepEqual([...used].sort(), augmentOperations().sort())
   })
 
-  test('published configurations parse, and what is not there yet is listed by name', () => {
+  test('published configurations parse', () => {
     const published = augmentationOptionsSchema.parse({
       randomResizedCrop: true,
       randaugment: { numOps: 2, magnitude: 9 },
@@ -35,8 +40,32 @@ describe('augmentation options', () => {
       randomErasing: { p: 0.25 },
     })
     assert.deepEqual(
-      findUnavailable(published, unavailableAugmentations).map(({ key }) => key),
-      ['randaugment', 'trivialaugment', 'colorJitter', 'randomErasing'],
+      trainingOperations(published, geometry).map(({ name }) => name),
+      ['random_resized_crop', 'randaugment', 'trivialaugment', 'color_jitter', 'random_erasing'],
+    )
+  })
+
+  test('a list is applied in its own order, in either spelling', () => {
+    const list = augmentationOptionsSchema.parse([
+      'horizontal_flip',
+      { colorJitter: 0.2 },
+      { randomCrop: { padding: 2 } },
+      { solarize: { threshold: 100, p: 0.1 } },
+      'solarize',
+      'randomErasing',
+    ])
+    assert.deepEqual(
+      trainingOperations(list, geometry).map(({ name }) => name),
+      ['horizontal_flip', 'color_jitter', 'random_crop', 'solarize', 'solarize', 'random_erasing'],
+    )
+    for (const wrong of [['horizontal_flop'], [{ colorJitter: 0.2, solarize: true }], [{}], ['affine'], [3]])
+      assert.ok(!augmentationOptionsSchema.safeParse(wrong).success, JSON.stringify(wrong))
+  })
+
+  test('what acts on the normalised picture stays last', () => {
+    assert.throws(
+      () => trainingPlan(['randomErasing', 'horizontalFlip'], { ...geometry, mean: [0, 0, 0], std: [1, 1, 1] }),
+      (error: unknown) => error instanceof ConfigError && /last/.test(error.message),
     )
   })
 
@@ -49,6 +78,15 @@ describe('augmentation options', () => {
       { randomResizedCrop: { scale: [0.5, 0.1] } },
       { randomResizedCrop: { scale: [0, 1] } },
       { randomCorp: true },
+      { randaugment: { magnitude: 31 } },
+      { randaugment: { magnitude: 10, bins: 10 } },
+      { autoaugment: 'mnist' },
+      { colorJitter: { hue: 0.6 } },
+      { colorJitter: { brightness: [1.2, 0.8] } },
+      { gaussianBlur: { kernelSize: 4 } },
+      { posterize: { bits: 9 } },
+      { randomErasing: { value: 'noise' } },
+      { affine: { translate: [0.1, 1.1] } },
     ]) {
       assert.ok(!augmentationOptionsSchema.safeParse(wrong).success, JSON.stringify(wrong))
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { AugmentPlan, evaluationPlan, trainingPlan } from '../../../src/augment/index.ts'
+import { AugmentPlan, evaluationPlan, registerAugmentation, trainingPlan } from '../../../src/augment/index.ts'
 import type { AugmentationOptions, Operation, PlanOptions } from '../../../src/augment/index.ts'
 import { ConfigError, ShapeError, torch } from '../../../src/binding/index.ts'
 import type { Tensor } from '../../../src/binding/index.ts'
@@ -144,9 +144,11 @@ describe('augmentation plan', () => {
 
   test('the default padding of a random crop is an eighth of the image size, none for larger inputs', () => {
     const padding = (o: Partial<PlanOptions>): unknown =>
-      trainingPlan({ randomCrop: true }, options(o)).operations.find(({ name }) => name === 'random_crop')?.options[
-        'padding'
-      ]
+      (
+        trainingPlan({ randomCrop: true }, options(o)).operations.find(
+          ({ name }) => name === 'random_crop',
+        ) as Operation
+      ).options['padding']
     assert.equal(padding({ imageSize: 32, inputHeight: 32, inputWidth: 32 }), 4)
     assert.equal(padding({ imageSize: 224, inputHeight: 256, inputWidth: 256 }), 0)
   })
@@ -228,7 +230,7 @@ describe('augmentation plan', () => {
 
   test('inputs smaller than the image size are resampled, for training and evaluation', async () => {
     const o = options({ imageSize: 16 })
-    const names = (operations: readonly Operation[]): string[] => operations.map(({ name }) => name)
+    const names = (operations: readonly { name: string }[]): string[] => operations.map(({ name }) => name)
     assert.deepEqual(names(evaluationPlan(o).operations), ['resize'])
     assert.deepEqual(names(trainingPlan({ randomCrop: true, horizontalFlip: true }, o).operations), [
       'resize',
@@ -239,12 +241,8 @@ describe('augmentation plan', () => {
     assert.deepEqual(result.shape, [1, 3, 16, 16])
   })
 
-  test('refuses two crops at once, and names an operation that is not available yet', () => {
+  test('refuses two crops at once', () => {
     assert.throws(() => trainingPlan({ randomCrop: true, randomResizedCrop: true }, options()), ConfigError)
-    assert.throws(
-      () => trainingPlan({ randaugment: { numOps: 2, magnitude: 9 } }, options()),
-      (e: unknown) => e instanceof ConfigError && /randaugment is not available yet \(RandAugment\)/.test(e.message),
-    )
   })
 
   test('refuses images, ids, views and operations that do not fit', async () => {
@@ -268,5 +266,158 @@ describe('augmentation plan', () => {
       await run({ randomCrop: true, horizontalFlip: true })
     })
     assert.equal(torch.liveTensors(), before)
+  })
+})
+
+/** Every kind of operation at once. */
+const full: AugmentationOptions = {
+  randomCrop: { padding: 2, fill: 'reflect' },
+  horizontalFlip: true,
+  rotation: { degrees: 20, p: 0.5 },
+  autoaugment: 'cifar10',
+  randaugment: { numOps: 2, magnitude: 9 },
+  trivialaugment: true,
+  augmix: true,
+  colorJitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1 },
+  greyscale: true,
+  gaussianBlur: true,
+  sharpness: true,
+  solarize: true,
+  randomErasing: { p: 0.5, value: 'random' },
+}
+
+describe('random numbers of a plan', () => {
+  const apply = async (
+    images: Tensor,
+    ids: readonly number[],
+    request: { epoch: number; views?: number; firstView?: number; threads?: number },
+  ): Promise<Float32Array> => {
+    const batch = await trainingPlan(full, options()).apply(images, identities(ids), request)
+    return torch.ops.permute(batch, [0, 2, 3, 1]).data() as Float32Array
+  }
+  const rows = (images: Tensor, order: readonly number[]): Tensor => torch.ops.indexSelect(images, 0, identities(order))
+  const size = SIDE * SIDE * 3
+
+  test('one, two and four threads give the same batch', async () => {
+    const images = pictures(200)
+    const one = await apply(images, range(200), { epoch: 1, views: 2, threads: 1 })
+    for (const threads of [2, 4])
+      assert.deepEqual(await apply(images, range(200), { epoch: 1, views: 2, threads }), one)
+  })
+
+  test('another order of arrival, another batch size and a resume give each sample the same', async () => {
+    const images = pictures(60)
+    const whole = await apply(images, range(60), { epoch: 4 })
+    const order = [...range(30, 30).reverse(), 3, 1, 2]
+    const part = await apply(rows(images, order), order, { epoch: 4 })
+    order.forEach((sample, row) =>
+      assert.deepEqual(
+        part.subarray(row * size, (row + 1) * size),
+        whole.subarray(sample * size, (sample + 1) * size),
+        `sample ${sample}`,
+      ),
+    )
+  })
+
+  test('view k of a call is view 0 of a call that starts at k', async () => {
+    const images = pictures(20)
+    const both = await apply(images, range(20), { epoch: 0, views: 2 })
+    const second = await apply(images, range(20), { epoch: 0, views: 1, firstView: 1 })
+    assert.deepEqual(both.subarray(20 * size), second)
+  })
+})
+
+describe('erasing', () => {
+  const normalised = async (augmentations: AugmentationOptions, count: number): Promise<Float32Array> => {
+    const plan = trainingPlan(augmentations, options({ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] }))
+    const white = torch.tensor(new Uint8Array(count * SIDE * SIDE * 3).fill(255), { shape: [count, SIDE, SIDE, 3] })
+    const batch = await plan.apply(white, identities(range(count)), { epoch: 0 })
+    return torch.ops.permute(batch, [0, 2, 3, 1]).data() as Float32Array
+  }
+  const size = SIDE * SIDE * 3
+  /** Of the erased pixels of a picture that was 2 everywhere: how many, and whether they fill a box. */
+  const erased = (values: Float32Array, image: number): { count: number; box: boolean } => {
+    const places = range(SIDE * SIDE).filter((p) => values[image * size + p * 3] !== 2)
+    const ys = places.map((p) => Math.floor(p / SIDE))
+    const xs = places.map((p) => p % SIDE)
+    const area = (Math.max(...ys) - Math.min(...ys) + 1) * (Math.max(...xs) - Math.min(...xs) + 1)
+    return { count: places.length, box: places.length === 0 || area === places.length }
+  }
+
+  test('happens to the normalised picture, in one box of the asked area, with probability p', async () => {
+    const values = await normalised({ randomErasing: { p: 0.5, scale: [0.2, 0.3], value: -1.5 } }, 400)
+    const found = range(400).map((i) => erased(values, i))
+    const touched = found.filter(({ count }) => count > 0)
+    assert.ok(touched.length > 150 && touched.length < 250, `${touched.length} of 400`)
+    assert.ok(touched.every(({ box, count }) => box && count >= 8 && count <= 24))
+    assert.ok(values.every((value) => value === 2 || value === -1.5))
+  })
+
+  test('per pixel draws standard normal values', async () => {
+    const values = await normalised({ randomErasing: { p: 1, scale: [0.5, 0.6], ratio: [1, 1], value: 'random' } }, 300)
+    const drawn = values.filter((value) => value !== 2)
+    const mean = drawn.reduce((a, b) => a + b, 0) / drawn.length
+    const variance = drawn.reduce((a, b) => a + (b - mean) ** 2, 0) / drawn.length
+    assert.ok(drawn.length > 20_000, `${drawn.length}`)
+    assert.ok(Math.abs(mean) < 0.03, `mean ${mean}`)
+    assert.ok(Math.abs(variance - 1) < 0.05, `variance ${variance}`)
+  })
+
+  test('cutout sets squares of the mean colour, clipped at the border, about uniform centres', async () => {
+    const values = await normalised({ cutout: { size: 4 } }, 400)
+    const counts = range(400).map((i) => erased(values, i))
+    assert.ok(counts.every(({ box, count }) => box && count >= 4 && count <= 16))
+    assert.ok(counts.some(({ count }) => count === 4) && counts.some(({ count }) => count === 16))
+    assert.ok(values.every((value) => value === 2 || value === 0))
+  })
+})
+
+describe('an operation that is a TypeScript function', () => {
+  registerAugmentation('darken', ({ pixels, height, width }, rng) => {
+    const by = 1 + rng.below(50)
+    return { pixels: pixels.map((level) => Math.max(0, level - by)), height, width }
+  })
+  registerAugmentation('halve', ({ pixels, height, width }) => ({
+    pixels: Uint8Array.from({ length: (height / 2) * width * 3 }, (_, i) => pixels[i] as number),
+    height: height / 2,
+    width,
+  }))
+
+  test('stands at its place among the native ones, with draws of its own', async () => {
+    const list: AugmentationOptions = ['invert', { custom: 'darken' }, { invert: { p: 1 } }]
+    const o = { count: 40, views: 2, epoch: 3 }
+    const result = await run(list, o)
+    assert.deepEqual(await run(list, o), result)
+    const without = await run([{ invert: { p: 0 } }], o)
+    const size = SIDE * SIDE * 3
+    const steps = new Set<number>()
+    range(80).forEach((i) => {
+      // invert(max(0, x − by)) = min(255, invert(x) + by), with x inverted or not
+      const [before = 0, after = 0] = [without[i * size], result[i * size]]
+      steps.add(Math.min(Math.abs(after - before), Math.abs(after - (255 - before))))
+    })
+    assert.ok(steps.size > 10, `${steps.size} different steps`)
+  })
+
+  test('draws the same for a sample in another batch', async () => {
+    const list: AugmentationOptions = [{ custom: 'darken' }, 'horizontalFlip']
+    const whole = await run(list, { count: 8 })
+    const again = await run(list, { count: 3 })
+    assert.deepEqual(whole.subarray(0, again.length), again)
+  })
+
+  test('may change the size, and a wrong result is named', async () => {
+    const plan = trainingPlan([{ custom: 'halve' }], options())
+    const batch = await plan.apply(pictures(2), identities([0, 1]), { epoch: 0 })
+    assert.deepEqual(batch.shape, [2, 3, SIDE / 2, SIDE])
+    registerAugmentation('broken', ({ height, width }) => ({ pixels: new Uint8Array(5), height, width }))
+    await assert.rejects(
+      trainingPlan([{ custom: 'broken' }], options()).apply(pictures(1), identities([0]), { epoch: 0 }),
+      (error: unknown) => error instanceof ShapeError && /"broken"/.test(error.message),
+    )
+    assert.throws(
+      () => trainingPlan([{ custom: 'darkn' }], options()),
+      (error: unknown) => error instanceof ConfigError && /Did you mean "darken"/.test(error.message),
+    )
   })
 })

@@ -64,13 +64,13 @@ describe('includes', () => {
 })
 
 describe('augmentation operations', () => {
-  const native = [...textOf('native/augment/plan.cc').matchAll(/\{"([a-z_0-9]+)",\s*create_([a-z_0-9]+)\}/g)]
+  const native = [...textOf('native/augment/registry.cc').matchAll(/\{"([a-z_0-9]+)",\s*create_([a-z_0-9]+)\}/g)]
   const typescript = filesBelow('src/augment', ['.ts']).flatMap((file) =>
     [...textOf(file).matchAll(/\{\s*name: '([a-z_0-9]+)',\s*options\b/g)].map((match) => match[1]!),
   )
 
   test('are registered natively exactly where src/augment makes them', () => {
-    assert.ok(native.length >= 5, 'the registry in native/augment/plan.cc was not found')
+    assert.ok(native.length >= 5, 'the registry in native/augment/registry.cc was not found')
     assert.deepEqual([...new Set(typescript)].sort(), native.map((match) => match[1]!).sort())
   })
 

@@ -1,4 +1,4 @@
-// Token merging and TokenLearner: against slow references, and the points where implementations usually go wrong.
+// Token merging: against a slow reference, and the points where implementations usually go wrong.
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cosine_similarity.h>
@@ -10,19 +10,19 @@
 #include <numeric>
 
 #include "check.h"
-#include "nn/backbones/vision_transformer.h"
 #include "nn/blocks/attention.h"
 #include "nn/blocks/rotary.h"
-#include "nn/blocks/token_learner.h"
 #include "nn/blocks/token_merging.h"
-#include "nn/registry.h"
+#include "transformers.h"
 
 using namespace trivium;
 using namespace trivium::nn;
+using trivium::testing::kHeadWidth;
+using trivium::testing::kWidth;
+using trivium::testing::network;
+using trivium::testing::start;
 
 namespace {
-
-constexpr int64_t kWidth = 8, kHeadWidth = 4;
 
 struct Slow {
   torch::Tensor tokens, sizes, positions;       // [T', D], [T'], [T', 2]
@@ -73,19 +73,6 @@ Slow merged_slowly(const Slow& before, const torch::Tensor& keys, int64_t r) {
   after.sizes = torch::stack(sizes);
   after.positions = torch::stack(positions);
   return after;
-}
-
-TokenState start(int64_t prefix, int64_t patches) {
-  TokenState state;
-  state.prefix = prefix;
-  state.positions = torch::rand({1, patches, 2});
-  return state;
-}
-
-std::shared_ptr<VisionTransformer> network(const std::string& name, std::map<std::string, OptionValue> options = {}) {
-  options.insert({"num_classes", 3.0});
-  options.insert({"seed", 4.0});
-  return std::dynamic_pointer_cast<VisionTransformer>(create_backbone(name, Options(name, options)));
 }
 
 }  // namespace
@@ -199,7 +186,6 @@ static void attention_is_proportional() {
   }
 }
 
-// A merged token is turned by where it stands, not by where its place in the sequence used to be.
 // The metric of the paper (section 3): keys as attention has them, averaged over the heads.
 static void tokens_are_compared_by_the_mean_of_their_keys() {
   torch::manual_seed(6);
@@ -236,6 +222,7 @@ static void tokens_are_merged_between_attention_and_mlp() {
   CHECK_TRUE(merged.size(1) == 6 && other.sizes.equal(state.sizes));
 }
 
+// A merged token is turned by where it stands, not by where its place in the sequence used to be.
 static void rotation_follows_the_tokens() {
   for (const bool halves : {false, true}) {
     RotaryShape shape{RotaryShape::Grid::Reference, 16, 10000, halves};
@@ -296,59 +283,6 @@ static void networks_merge() {
   }
   const auto constant = torch::full({1, 3, 32, 32}, 0.7);
   CHECK_NEAR(merging->forward_features(constant), plain->forward_features(constant), 1e-5);
-}
-
-static void learned_tokens() {
-  torch::manual_seed(6);
-  TokenLearner learner(kWidth, 3);
-  const auto image = torch::randn({2, 10, kWidth});
-  const auto weights = learner.weights(image, {});
-  CHECK_TRUE((weights.sizes() == at::IntArrayRef{2, 3, 10}));
-  CHECK_NEAR(weights.sum(2), torch::ones({2, 3}), 1e-6);  // over space, not over the learned tokens
-  CHECK_TRUE((weights.sum(1) - 1).abs().max().item<double>() > 1e-3);
-  CHECK_NEAR(learner.forward(image), torch::matmul(weights, image), 1e-6);
-  // Scaled input, same weights: there is a layer norm in front.
-  CHECK_NEAR(learner.weights(image * 50, {}), weights, 1e-3);
-  const auto constant = torch::randn({1, 1, kWidth}).expand({2, 10, kWidth});
-  CHECK_NEAR(learner.forward(constant), constant.slice(1, 0, 3), 1e-5);
-
-  // The prefix passes, and is not looked at.
-  const auto tokens = torch::cat({torch::randn({2, 2, kWidth}), image}, 1);
-  auto state = start(2, 10);
-  const auto places = state.positions;
-  const auto result = learner.forward(tokens, state);
-  CHECK_TRUE(result.slice(1, 0, 2).equal(tokens.slice(1, 0, 2)));
-  CHECK_NEAR(result.slice(1, 2), learner.forward(image), 1e-6);
-  CHECK_NEAR(state.positions, torch::matmul(weights, places), 1e-6);
-
-  // A token of two patches weighs as two.
-  TokenState merged;
-  merged.sizes = torch::ones({2, 9, 1});
-  merged.sizes.select(1, 4).fill_(2);
-  const auto twice = torch::cat({image.slice(1, 0, 5), image.slice(1, 4, 9)}, 1);
-  CHECK_NEAR(learner.forward(image.slice(1, 0, 9), merged), learner.forward(twice), 1e-5);
-  CHECK_TRUE(!merged.sizes.defined());
-}
-
-static void networks_learn_tokens() {
-  for (const std::string name : {"vit_test", "dinov2_test", "dinov3_test", "eva02_test", "eva02_packed_test"}) {
-    const auto model = network(name, {{"token_learner_tokens", 3.0}, {"token_merging_ratio", 0.25}});
-    const auto plain = network(name);
-    const int64_t side = plain->preprocessing().image_size;
-    const auto images = torch::randn({2, 3, side, side});
-    const int64_t prefix = plain->forward_features(images).size(1) - 16;
-    CHECK_TRUE(model->forward_features(images).size(1) == prefix + 3);
-    CHECK_TRUE((model->merged() == std::vector<int64_t>{4, 0}));  // a quarter of 16 patches, all before the learner
-    // timm's tensors come first and under timm's names; the learner's are new.
-    const auto own = model->named_parameters(), timm = plain->named_parameters();
-    CHECK_TRUE(own.size() == timm.size() + 6);
-    for (size_t i = 0; i < timm.size(); ++i) CHECK_TRUE(own[i].key() == timm[i].key() && own[i].value().equal(timm[i].value()));
-    model->forward(images).square().sum().backward();
-    for (const auto& entry : own) {
-      trivium::testing::report(entry.value().grad().defined() && entry.value().grad().isfinite().all().item<bool>(), __FILE__, __LINE__,
-                               name + ": no finite gradient for " + entry.key());
-    }
-  }
 }
 
 // All of it at once, drop path too, with and without keeping activations.
@@ -417,8 +351,6 @@ int main() {
   tokens_are_merged_between_attention_and_mlp();
   rotation_follows_the_tokens();
   networks_merge();
-  learned_tokens();
-  networks_learn_tokens();
   checkpointing_changes_nothing();
   drop_path_is_for_training();
   what_makes_no_sense_is_refused();

@@ -43,7 +43,7 @@ function endpointOf(text: string): string {
 
 function tokenOf(environment: Environment, path: string): string | null {
   if (isTrue(environment['HF_HUB_DISABLE_IMPLICIT_TOKEN'])) return null
-  const given = clean(environment['HF_TOKEN'] ?? environment['HUGGING_FACE_HUB_TOKEN'] ?? '')
+  const given = clean(environment['HF_TOKEN'] || environment['HUGGING_FACE_HUB_TOKEN'] || '')
   if (given !== '') return given
   try {
     return clean(readFileSync(expand(path), 'utf8')) || null

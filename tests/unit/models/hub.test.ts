@@ -218,6 +218,20 @@ describe('the token', () => {
     )
   })
 
+  it('of the older variable serves where HF_TOKEN is not set or empty, and a wrong one is refused as none is', async () => {
+    server.repositories.set(main.repo, closed)
+    Object.assign(process.env, { HUGGING_FACE_HUB_TOKEN: 'hf_secret', HF_TOKEN: '' })
+    await obtainFromHub(main, context)
+    assert.ok(server.seen.every(({ at, authorization }) => at !== 'hub' || authorization === 'Bearer hf_secret'))
+    process.env['HF_TOKEN'] = 'hf_other' // comes first
+    const elsewhere = { ...main, revision: 'refs/pr/1' }
+    await assert.rejects(obtainFromHub(elsewhere, context), refuses(/has no access|private|Set HF_TOKEN/))
+    process.env['HF_HUB_DISABLE_IMPLICIT_TOKEN'] = '1'
+    server.seen.length = 0
+    await assert.rejects(obtainFromHub(elsewhere, context), refuses(/Set HF_TOKEN/))
+    assert.ok(server.seen.every(({ authorization }) => authorization === undefined))
+  })
+
   it('may lie in a file', async () => {
     server.repositories.set(main.repo, closed)
     writeFileSync(join(home, 'token'), 'hf_secret\n')
@@ -301,6 +315,8 @@ describe('settings and names', () => {
     assert.equal(hubSettings({ HF_HOME: '~/h' }).cache, join(homedir(), 'h/hub'))
     assert.equal(hubSettings({ HF_ENDPOINT: 'https://mirror.example/hub/' }).endpoint, 'https://mirror.example/hub')
     assert.equal(hubSettings({ HF_TOKEN: 'a', HF_HUB_DISABLE_IMPLICIT_TOKEN: '1' }).token, null)
+    assert.equal(hubSettings({ HF_TOKEN: 'a', HUGGING_FACE_HUB_TOKEN: 'b' }).token, 'a')
+    assert.equal(hubSettings({ HF_HUB_DOWNLOAD_TIMEOUT: '7' }).timeoutSeconds, 7)
     assert.equal(hubSettings({ TRANSFORMERS_OFFLINE: 'yes' }).offline, true)
     assert.throws(() => hubSettings({ HF_ENDPOINT: 'mirror' }), ConfigError)
   })

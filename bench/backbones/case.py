@@ -5,7 +5,7 @@ usage: python case.py        (torch, timm, safetensors)
 reads requests, one JSON object a line: {"folder", "name", "imageSize" (0: the network's own), "classes", "gradients"}; answers each with a
 line: ok, or what went wrong.
 
-FOLDER/weights.safetensors: the state dict. FOLDER/case.safetensors: input [2, 3, S, S], features, pooled, logits, and with gradients
+FOLDER/weights-0.safetensors, weights-1 …: the state dict, in parts of about half a gigabyte. FOLDER/case.safetensors: input [2, 3, S, S], features, pooled, logits, and with gradients
 cotangent (like logits) and input_gradient of sum(logits * cotangent). FOLDER/case.json: sizes, preprocessing, parameter names in
 order, and each parameter's gradient times cos(0, 1, 2, …), summed.
 """
@@ -52,6 +52,18 @@ def randomise(model, generator):
                 b.copy_(torch.rand(b.shape, generator=generator) + 0.5)
 
 
+def save_parts(state, folder):
+    """Several files, so that the other side never holds a large network twice."""
+    parts, part, size = 0, {}, 0
+    for i, (name, tensor) in enumerate(state.items()):
+        part[name] = tensor.contiguous()
+        size += tensor.numel() * tensor.element_size()
+        if size > 2**29 or i + 1 == len(state):
+            save_file(part, f"{folder}/weights-{parts}.safetensors")
+            parts, part, size = parts + 1, {}, 0
+    return parts
+
+
 def main(folder, name, size, classes, gradients):
     torch.manual_seed(sum(map(ord, name)))
     model = make(name, size, classes)
@@ -72,10 +84,11 @@ def main(folder, name, size, classes, gradients):
         for _, p in model.named_parameters():
             products.append(float((p.grad.double().flatten() * torch.arange(p.numel(), dtype=torch.float64).cos()).sum()))
     os.makedirs(folder, exist_ok=True)
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder + "/weights.safetensors")
+    parts = save_parts(model.state_dict(), folder)
     save_file({k: v.detach().contiguous() for k, v in {"input": x, **case}.items()}, folder + "/case.safetensors")
     facts = {
         "imageSize": size,
+        "parts": parts,
         "parameters": sum(p.numel() for p in model.parameters()),
         "parameterNames": [n for n, _ in model.named_parameters()],
         "gradientProducts": products,

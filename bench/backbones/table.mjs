@@ -26,7 +26,18 @@ for (const [name, size, batch] of cases) {
   for (const mode of ['train', 'infer']) {
     for (const precision of ['float32', 'bfloat16']) {
       process.stdout.write(`${mode} ${name}@${size}, ${batch} images, ${precision}\n`)
-      const args = [compare, '--rounds', values.rounds, 'backbones', mode, name, String(size), String(batch), precision, values.steps]
+      const args = [
+        compare,
+        '--rounds',
+        values.rounds,
+        'backbones',
+        mode,
+        name,
+        String(size),
+        String(batch),
+        precision,
+        values.steps,
+      ]
       const child = spawnSync(process.execPath, args, { encoding: 'utf8' })
       process.stdout.write(child.status === 0 ? child.stdout.replaceAll(/^/gm, '  ').trimEnd() + '\n' : child.stderr)
       if (child.status !== 0) process.exitCode = 1

@@ -11,6 +11,7 @@ import { modelsCommand } from './commands/models.ts'
 import { predictCommand } from './commands/predict.ts'
 import { runCommand } from './commands/run.ts'
 import { schemaCommand } from './commands/schema.ts'
+import { sweepCompareCommand } from './commands/sweep-compare.ts'
 import { sweepReportCommand } from './commands/sweep-report.ts'
 import { sweepCommand } from './commands/sweep.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   runCommand,
   sweepCommand,
   sweepReportCommand,
+  sweepCompareCommand,
   predictCommand,
   doctorCommand,
   modelsCommand,

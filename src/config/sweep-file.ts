@@ -21,7 +21,7 @@ import { listKeys } from './describe.ts'
 import { camelCase } from './names.ts'
 import { readYamlFile } from './read-yaml.ts'
 import { configSchema } from './schema.ts'
-import { emptyMap, find, toPlain, type MapNode } from './tree.ts'
+import { emptyMap, find, toPlain, type MapNode, type Node } from './tree.ts'
 
 export interface SweepFile {
   readonly path: string
@@ -47,7 +47,6 @@ const headSchema = z.strictObject({
   direction: directionSchema.optional(),
 })
 
-const scalarSchema = z.union([z.string(), z.number(), z.boolean(), z.null()])
 const rangeSchema = z.strictObject({
   type: z.enum(['float', 'int']).optional(),
   low: z.number(),
@@ -55,7 +54,7 @@ const rangeSchema = z.strictObject({
   log: z.boolean().optional(),
   step: z.number().optional(),
 })
-const choicesSchema = z.strictObject({ choices: z.array(scalarSchema), weights: z.array(z.number()).optional() })
+const choicesSchema = z.strictObject({ choices: z.array(z.json()), weights: z.array(z.number()).optional() })
 
 /** @throws {ConfigError} with file and line for what cannot be read, keys that no configuration has, and contradictory spaces */
 export function readSweepFile(path: string): SweepFile {
@@ -107,14 +106,21 @@ function defaultDirection(metric: string): Direction {
 function spaceOf(node: ReturnType<typeof find>, path: string): Space {
   if (node === null || node.kind !== 'map')
     throw new ConfigError(`${path}: expected "space", a map of configuration keys to what they may be.`)
-  const known = listKeys(configSchema).map((key) => key.path.join('.'))
+  const paths = listKeys(configSchema).map((key) => key.path)
+  const leaves = paths.map((keys) => keys.join('.'))
+  // A choice may be a whole section: augmentations that go together.
+  const sections = paths.flatMap((keys) => keys.slice(2).map((_, i) => keys.slice(0, i + 2).join('.')))
+  const known = [...new Set([...leaves, ...sections])]
   const definitions = [...node.entries.values()].map(({ written, origin, value }): ParameterDefinition => {
     const key = written.split('.').map(camelCase).join('.')
     if (!known.includes(key))
       throw new ConfigError(
         `${origin}: no configuration key "${written}".${didYouMean(key, known)} docs/configuration.md lists them.`,
       )
-    const plain = toPlain(value)
+    const plain = asWritten(value)
+    const isList = Array.isArray(plain) || (plain !== null && typeof plain === 'object' && 'choices' in plain)
+    if (!leaves.includes(key) && !isList)
+      throw new ConfigError(`${origin}: "${written}" is a section: expected a list of choices, each a map of its keys.`)
     if (Array.isArray(plain)) return { name: written, distribution: distributionOf({ choices: plain }, origin) }
     const when = value.kind === 'map' ? value.entries.get('when')?.value : undefined
     const rest = Object.fromEntries(Object.entries(plain ?? {}).filter(([name]) => name !== 'when'))
@@ -134,11 +140,18 @@ function spaceOf(node: ReturnType<typeof find>, path: string): Space {
   }
 }
 
+/** Plain data with keys as they stand in the file: a choice that is a map is shown as it was written. */
+function asWritten(node: Node): unknown {
+  if (node.kind === 'list') return node.items.map(asWritten)
+  if (node.kind !== 'map') return toPlain(node)
+  return Object.fromEntries([...node.entries.values()].map(({ written, value }) => [written, asWritten(value)]))
+}
+
 function distributionOf(plain: object, origin: string): Distribution {
   if ('choices' in plain) {
     const parsed = choicesSchema.safeParse(plain)
     if (!parsed.success)
-      throw new ConfigError(`${origin}: expected choices to be a list of numbers, words, true, false or null.`)
+      throw new ConfigError(`${origin}: expected choices to be a list, with weights beside it or nothing.`)
     const { choices, weights } = parsed.data
     return { type: 'categorical', choices, ...(weights === undefined ? {} : { weights }) }
   }
@@ -158,7 +171,9 @@ function enqueued(tree: MapNode, space: Space, path: string): Params[] {
   if (list.kind !== 'list') throw new ConfigError(`${path}: enqueue: expected a list of points.`)
   return list.items.map((item) => {
     if (item.kind !== 'map') throw new ConfigError(`${item.origin}: enqueue: expected a map of parameters to values.`)
-    const point = Object.fromEntries([...item.entries.values()].map(({ written, value }) => [written, toPlain(value)]))
+    const point = Object.fromEntries(
+      [...item.entries.values()].map(({ written, value }) => [written, asWritten(value)]),
+    )
     return space.check(point as Params, `${item.origin}: enqueue`)
   })
 }

@@ -8,6 +8,7 @@ export { parameterImportance, type Importance } from './importance/importance.ts
 export { dominates, paretoFront } from './pareto.ts'
 export { sweepReport, type SweepReportOptions } from './report/report.ts'
 export type { ReportStudy } from './report/chart-data.ts'
+export * from './compare/index.ts'
 export { newOwner } from './owner.ts'
 export { Study, type StudyLoadOptions, type StudyOptions } from './study.ts'
 export { asLoss, isFinished } from './trial.ts'

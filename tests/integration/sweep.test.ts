@@ -103,6 +103,22 @@ describe('run-pipeline sweep', () => {
     )
   })
 
+  it('compares trials in a table, with an analysis', () => {
+    const compare = (...more: string[]): ReturnType<typeof sweep> =>
+      spawnSync(process.execPath, [...program, 'sweep', 'compare', ...more], { cwd: folder, encoding: 'utf8' })
+    const { status, stdout, stderr } = compare('whole', 'killed/best', '--format', 'markdown')
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /\| Experiment +\| Learning rate \| (?:Scale \| )?Best epoch \| Best validation loss \|/)
+    assert.equal(stdout.match(/^\| whole\/\d/gm)?.length, 3)
+    assert.equal(stdout.match(/^\| killed\/\d/gm)?.length, 1)
+    assert.match(stdout, /## Best performing configuration\n\n(whole|killed)\/\d has the lowest validation loss/)
+    const two = JSON.parse(compare('whole', '--top', '2', '--json').stdout) as { experiments: { name: string }[] }
+    assert.equal(two.experiments.length, 2)
+    const unknown = compare('whoole')
+    assert.equal(unknown.status, 2)
+    assert.match(unknown.stderr, /Did you mean "whole"\?/)
+  })
+
   it('counts a diverged trial and an objective that nobody reports as failed, and goes on', () => {
     writeFileSync(join(folder, 'bad.yaml'), 'objective: top1\nspace:\n  arcface.lr: [1e-3, 1e30]\n')
     const result = spawnSync(

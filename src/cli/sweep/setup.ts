@@ -1,6 +1,6 @@
-/** What every trial of a sweep starts from, as flat keys: stored with the study and compared when it goes on. */
+/** What a training starts from, as flat keys: stored with a study and compared when it goes on, and the settings of `sweep compare`. */
 import { configToPlain, type ResolvedConfig, type SweepFile } from '../../config/index.ts'
-import { phaseNames } from '../../phases/context.ts'
+import { phaseNames, type PhaseName } from '../../phases/context.ts'
 import type { Json } from '../../sweep/index.ts'
 
 /** Sections that may differ between the parts of a sweep, and between its machines, without changing what is learned. */
@@ -9,18 +9,16 @@ const free = new Set<string>(['run', 'logging', 'device', 'threads', 'phases', '
 /** How a machine reads its data. */
 const freeKeys = new Set(['data.workers', 'data.cache_megabytes', 'data.download'])
 
-/** Sections of phases that no trial runs are left out. */
 export function setupOf(resolved: ResolvedConfig, { phases, shared }: SweepFile): Record<string, Json> {
-  const used = new Set<string>([...phases, ...shared])
-  const idle = phaseNames.filter((phase) => !used.has(phase))
-  const sections = Object.entries(configToPlain(resolved) as Record<string, Json>).filter(
-    ([name]) => !free.has(name) && !idle.some((phase) => phase === name),
-  )
-  return {
-    phases: [...phases],
-    shared: [...shared],
-    ...Object.fromEntries(flatten(sections, '').filter(([key]) => !freeKeys.has(key))),
-  }
+  const keys = flatSettings(configToPlain(resolved) as Record<string, Json>, [...phases, ...shared])
+  return { phases: [...phases], shared: [...shared], ...keys }
+}
+
+/** `arcface.batch_size: 64` for everything that changes what is learned; sections of other phases than `used` are left out. */
+export function flatSettings(plain: Readonly<Record<string, Json>>, used: readonly PhaseName[]): Record<string, Json> {
+  const idle = phaseNames.filter((phase) => !used.includes(phase))
+  const sections = Object.entries(plain).filter(([name]) => !free.has(name) && !idle.some((phase) => phase === name))
+  return Object.fromEntries(flatten(sections, '').filter(([key]) => !freeKeys.has(key)))
 }
 
 function flatten(entries: readonly (readonly [string, Json])[], above: string): [string, Json][] {

@@ -18,6 +18,27 @@ function read(text: string): SweepFile {
 const lr = 'space:\n  arcface.lr: { low: 1e-4, high: 1e-2, log: true }\n'
 
 describe('a sweep file', () => {
+  it('takes whole sections as choices, spelled as they were written', () => {
+    const file = read(
+      'phases: [train]\nspace:\n  train.augmentations:\n    - { random_crop: false, random_resized_crop: { scale: [0.5, 1] } }\n' +
+        '    - { random_crop: { padding: 2 }, random_resized_crop: false }\n' +
+        'enqueue:\n  - { train.augmentations: { random_resized_crop: false, random_crop: { padding: 2 } } }\n',
+    )
+    assert.deepEqual(file.space.get('train.augmentations')!.distribution, {
+      type: 'categorical',
+      choices: [
+        { random_crop: false, random_resized_crop: { scale: [0.5, 1] } },
+        { random_crop: { padding: 2 }, random_resized_crop: false },
+      ],
+    })
+    assert.equal(file.enqueue.length, 1)
+    assert.throws(
+      () => read('space:\n  train.augmentations: { low: 0, high: 1 }\n'),
+      /space\.yaml:2: "train.augmentations" is a section/,
+    )
+    assert.throws(() => read('space:\n  train: [1, 2]\n'), /no configuration key "train"/)
+  })
+
   it('gives phases, objective and space; keys keep their spelling', () => {
     const file = read(
       'phases: [evaluate, arcface]\nshared: [supcon]\nobjective: top1\nspace:\n' +

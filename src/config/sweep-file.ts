@@ -30,6 +30,8 @@ export interface SweepFile {
   readonly objectives: readonly { readonly metric: string; readonly direction: Direction }[]
   /** parameters are configuration keys as they were written: `arcface.batch_size` */
   readonly space: Space
+  /** file and line of a parameter */
+  readonly lineOf: (parameter: string) => string
   readonly enqueue: readonly Params[]
 }
 
@@ -63,29 +65,42 @@ export function readSweepFile(path: string): SweepFile {
     if (['phases', 'shared', 'objective', 'direction', 'space', 'enqueue'].includes(key)) continue
     throw new ConfigError(`${origin}: unknown key "${written}".${didYouMean(written, Object.keys(headSchema.shape))}`)
   }
+  const lineOf = (key: PropertyKey | undefined): string => tree.entries.get(String(key))?.origin ?? path
   const plain = toPlain(tree) as Record<string, unknown>
   const head = headSchema.safeParse(
     Object.fromEntries(Object.entries(plain).filter(([key]) => key in headSchema.shape)),
   )
   if (!head.success) {
     const [issue] = head.error.issues
-    throw new ConfigError(`${path}: ${issue?.path.join('.')}: ${issue?.message}`)
+    throw new ConfigError(`${lineOf(issue?.path[0])}: ${issue?.path.join('.')}: ${issue?.message}`)
   }
   const { phases, shared, objective, direction } = head.data
   if (!phases.some((phase) => trainingPhaseNames.includes(phase)))
-    throw new ConfigError(`${path}: phases: expected at least one that trains (${trainingPhaseNames.join(', ')}).`)
+    throw new ConfigError(
+      `${lineOf('phases')}: phases: expected at least one that trains (${trainingPhaseNames.join(', ')}).`,
+    )
   const both = phases.find((phase) => shared.includes(phase))
   if (both !== undefined)
-    throw new ConfigError(`${path}: "${both}" is in phases and in shared. It can run for each trial or once.`)
+    throw new ConfigError(
+      `${lineOf('shared')}: "${both}" is in phases and in shared. It can run for each trial or once.`,
+    )
   if (Array.isArray(objective) && direction !== undefined)
-    throw new ConfigError(`${path}: direction: each objective of a list has its own. Remove this one.`)
+    throw new ConfigError(`${lineOf('direction')}: direction: each objective of a list has its own. Remove this one.`)
   const objectives =
     typeof objective === 'string'
       ? [{ metric: camelCase(objective), direction: direction ?? defaultDirection(objective) }]
       : objective.map((one) => ({ ...one, metric: camelCase(one.metric) }))
-  const space = spaceOf(find(tree, ['space']), path)
+  if (objectives.some(({ metric }) => metric === 'latencyMs') && !phases.includes('export'))
+    throw new ConfigError(
+      `${lineOf('objective')}: objective: latency_ms times the exported model: expected "export" among the phases.`,
+    )
+  const space = spaceOf(find(tree, ['space']), lineOf('space'))
+  const parameters = find(tree, ['space'])
   return {
     path,
+    lineOf: (parameter) =>
+      (parameters?.kind === 'map' ? [...parameters.entries.values()] : []).find(({ written }) => written === parameter)
+        ?.origin ?? path,
     phases: inOrder(phases),
     shared: inOrder(shared),
     objectives,
@@ -100,12 +115,13 @@ function inOrder(wanted: readonly PhaseName[]): PhaseName[] {
 
 /** Losses and errors are minimized, all else maximized. */
 function defaultDirection(metric: string): Direction {
-  return /loss|nll|ece|brier|error|seconds/i.test(metric) ? 'minimize' : 'maximize'
+  return /loss|nll|ece|brier|error|seconds|latency|bytes/i.test(metric) ? 'minimize' : 'maximize'
 }
 
-function spaceOf(node: ReturnType<typeof find>, path: string): Space {
+/** @param line file and line of `space` */
+function spaceOf(node: ReturnType<typeof find>, line: string): Space {
   if (node === null || node.kind !== 'map')
-    throw new ConfigError(`${path}: expected "space", a map of configuration keys to what they may be.`)
+    throw new ConfigError(`${line}: expected "space", a map of configuration keys to what they may be.`)
   const paths = listKeys(configSchema).map((key) => key.path)
   const leaves = paths.map((keys) => keys.join('.'))
   // A choice may be a whole section: augmentations that go together.
@@ -136,7 +152,11 @@ function spaceOf(node: ReturnType<typeof find>, path: string): Space {
   try {
     return new Space(definitions)
   } catch (error) {
-    throw error instanceof ConfigError ? new ConfigError(`${path}: ${error.message}`) : error
+    if (!(error instanceof ConfigError)) throw error
+    const culprit = [...node.entries.values()].find(({ written }) =>
+      error.message.startsWith(`search space: ${written}:`),
+    )
+    throw new ConfigError(`${culprit?.origin ?? line}: ${error.message}`)
   }
 }
 

@@ -133,6 +133,33 @@ describe('run-pipeline sweep', () => {
     assert.equal(wild!['state'], 'failed: nan')
   })
 
+  it('refuses values that a key can never have, with their line, before anything is made', () => {
+    const cases: [string, RegExp][] = [
+      [
+        '  arcface.scale: [8]\n  arcface.optimizer: [sgd, lion]\n',
+        /bad-value\.yaml:3: .*arcface\.optimizer: expected one of .*got "lion"/,
+      ],
+      [
+        '  arcface.margin: { low: 0, high: 9 }\n',
+        /bad-value\.yaml:2: .*arcface\.margin: expected a number ≤ 1\.5, got 9/,
+      ],
+      [
+        '  arcface.lr: { low: 0, high: 1, log: true }\n',
+        /bad-value\.yaml:2: .*expected low > 0 for a logarithmic scale/,
+      ],
+    ]
+    for (const [space, message] of cases) {
+      writeFileSync(join(folder, 'bad-value.yaml'), `space:\n${space}`)
+      const { status, stderr } = spawnSync(process.execPath, [...program, 'sweep', '--space', 'bad-value.yaml'], {
+        cwd: folder,
+        encoding: 'utf8',
+      })
+      assert.equal(status, 2, stderr)
+      assert.match(stderr, message)
+    }
+    assert.equal(existsSync(join(folder, 'sweep_logs', 'bad-value')), false)
+  })
+
   it('refuses what makes no sense before anything is made', () => {
     const cases: [string[], RegExp][] = [
       [['--sampler', 'tpee'], /--sampler: expected one of .* Did you mean "tpe"\?/],

@@ -86,6 +86,8 @@ export const sweepCommand: Command = {
     chosen(asked, undefined, file.objectives.length) // a wrong name, and a wrong configuration, before anything is made
     const resolved = resolveConfig({ ...request, phases: [...file.shared, ...file.phases] })
 
+    const { checkValues } = await import('../sweep/check-values.ts')
+    checkValues(file, request)
     const { sweepFolders } = await import('../sweep/folders.ts')
     const { createLiveTable, paramsText, short, summaryLine } = await import('../sweep/live-table.ts')
     const { setupOf } = await import('../sweep/setup.ts')

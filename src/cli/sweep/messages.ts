@@ -12,6 +12,8 @@ export interface TrialJob {
   readonly parentRun: RunPaths | null
   /** go on with what the run has already */
   readonly resume: boolean
+  /** time the exported model at the end */
+  readonly measureLatency: boolean
 }
 
 export type TrialMessage =

@@ -52,7 +52,13 @@ export async function runTrial(trial: ActiveTrial, setup: TrialSetup): Promise<v
     // What an earlier start of this trial left: it begins anew.
     for (const folder of [run.snapshots, run.logs]) rmSync(folder, { recursive: true, force: true })
     const outcome = await runJob(
-      { request: requestFor(setup, trial.params), run, parentRun, resume: false },
+      {
+        request: requestFor(setup, trial.params),
+        run,
+        parentRun,
+        resume: false,
+        measureLatency: measuresLatency(file),
+      },
       { signal: stop.signal, onEpoch },
     )
     await reports
@@ -65,6 +71,10 @@ export async function runTrial(trial: ActiveTrial, setup: TrialSetup): Promise<v
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+function measuresLatency({ objectives }: SweepFile): boolean {
+  return objectives.some(({ metric }) => metric === 'latencyMs')
 }
 
 async function tellMetrics(

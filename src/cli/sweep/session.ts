@@ -86,7 +86,7 @@ async function sharedRun({ file, request, folders, root, signal, note }: SweepSe
   if (done.every(Boolean)) return run
   note(`shared phases: ${file.shared.join(', ')} …`)
   const outcome = await runJob(
-    { request: { ...request, phases: file.shared }, run, parentRun: null, resume: true },
+    { request: { ...request, phases: file.shared }, run, parentRun: null, resume: true, measureLatency: false },
     { signal },
   )
   if (outcome.kind === 'failed') throw new ConfigError(`the shared phases failed: ${outcome.failure.message}`)

@@ -8,6 +8,7 @@ import { errorReason, NonFiniteError } from '../../util/errors.ts'
 import { createLogger, type Logger } from '../../util/logger.ts'
 import { locateError } from '../locate-error.ts'
 import { pipelineConfig } from '../session.ts'
+import { latencyOf } from './latency.ts'
 import type { TrialJob, TrialMessage } from './messages.ts'
 
 const stop = new AbortController()
@@ -16,7 +17,7 @@ process.on('SIGINT', () => undefined) // Ctrl-C reaches the whole group; the swe
 process.on('disconnect', () => process.exit(1)) // the sweep is gone
 process.once('message', (job: TrialJob) => void run(job))
 
-async function run({ request, run: paths, parentRun, resume }: TrialJob): Promise<void> {
+async function run({ request, run: paths, parentRun, resume, measureLatency }: TrialJob): Promise<void> {
   let resolved: ResolvedConfig | null = null
   try {
     for (const folder of [paths.snapshots, paths.logs]) mkdirSync(folder, { recursive: true })
@@ -32,7 +33,9 @@ async function run({ request, run: paths, parentRun, resume }: TrialJob): Promis
     })
     const metrics = Object.assign({}, ...result.phases.map((phase) => phase.metrics)) as Record<string, number>
     const seconds = result.phases.reduce((sum, phase) => sum + phase.seconds, 0)
-    send({ kind: 'result', outcome: result.outcome, metrics: { ...metrics, seconds } })
+    const written = result.phases.flatMap((phase) => phase.files)
+    const latency = measureLatency && result.outcome === 'finished' ? { latencyMs: await latencyOf(written) } : {}
+    send({ kind: 'result', outcome: result.outcome, metrics: { ...metrics, seconds, ...latency } })
   } catch (thrown) {
     const error = resolved === null ? thrown : locateError(thrown, resolved)
     const message = error instanceof Error ? error.message : String(error)

@@ -41,7 +41,7 @@ export function intermediateChart(
     type: 'quantitative',
     title: 'step (epoch)',
     scale: { domain: first === last ? [first - 1, last + 1] : [first, last], nice: false, zero: false, padding: 8 },
-    axis: { tickMinStep: 1, format: '~g', ...(first === last && { values: [first] }) },
+    axis: { tickMinStep: 1, ...(first === last && { values: [first] }) },
   }
   const y = { field: 'value', type: 'quantitative', title: view.name, ...axis }
   const color = {

@@ -33,8 +33,8 @@ describe('a sweep file', () => {
     })
     assert.equal(file.enqueue.length, 1)
     assert.throws(
-      () => read('space:\n  train.augmentations: { low: 0, high: 1 }\n'),
-      /space\.yaml:2: "train.augmentations" is a section/,
+      () => read('space:\n  train.backbone: { low: 0, high: 1 }\n'),
+      /space\.yaml:2: "train.backbone" is a section/,
     )
     assert.throws(() => read('space:\n  train: [1, 2]\n'), /no configuration key "train"/)
   })

@@ -1,7 +1,7 @@
 /** Pieces of option schemas that several operations share, and what they become natively. */
 import { z } from 'zod'
 
-export const probability = z.number().min(0).max(1)
+export const probability: z.ZodNumber = z.number().min(0).max(1)
 
 /** A number r for [−r, r], or [low, high]. */
 export type Spread = number | readonly [number, number]

@@ -2,7 +2,8 @@
 //
 //   npm test                          all
 //   npm test -- tests/unit/losses     files and folders
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
@@ -20,6 +21,11 @@ function testsIn(path) {
 
 const asked = process.argv.slice(2)
 const files = (asked.length > 0 ? asked.map((path) => resolve(path)) : [join(root, 'tests')]).flatMap(testsIn).sort()
+
+// Decoded pictures of tests are kept apart from the user's.
+const cache = mkdtempSync(join(tmpdir(), 'trivium-cache-'))
+process.env.TRIVIUM_CACHE = cache
+process.on('exit', () => rmSync(cache, { recursive: true, force: true }))
 
 const totals = new Map()
 const stream = run({ files, concurrency: 2, timeout: 20 * 60_000 })

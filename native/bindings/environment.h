@@ -23,6 +23,7 @@ struct Environment {
   Napi::FunctionReference optimizer_class;
   Napi::FunctionReference plan_class;
   Napi::FunctionReference lock_class;
+  Napi::FunctionReference pack_class;
 };
 
 }  // namespace trivium::bindings

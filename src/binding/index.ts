@@ -11,6 +11,8 @@ export { NativeOptimizer, emaUpdate } from './optimizer.ts'
 export type { NativeParameterGroup } from './optimizer.ts'
 export { NativeAugmentPlan, augmentOperations, resizeAndCenterCrop, resizeImage } from './images.ts'
 export type { Interpolation, NativePlanOptions, PlanRequest } from './images.ts'
+export { PackedFile, decodeBatch, hashRecords, jpegLibrary } from './pictures.ts'
+export type { DecodedBatch, EncodedPicture } from './pictures.ts'
 export { FileLock, drainEngine, exitNow, readSafetensors, readTensors, writeSafetensors } from './files.ts'
 export { addonPath } from './native.ts'
 export type {

@@ -22,6 +22,10 @@ export interface LockHandle {
   readonly [brand]: 'lock'
 }
 
+export interface PackHandle {
+  readonly [brand]: 'pack'
+}
+
 export type OptionValue = boolean | number | string | readonly number[]
 export type Options = Readonly<Record<string, OptionValue | undefined>>
 export type NamedHandles = [string, TensorHandle][]
@@ -208,6 +212,25 @@ export interface Addon {
     cropTo: number,
     interpolation: string,
   ): Promise<Uint8Array>
+
+  jpegLibrary(): string
+  decodeBatch(
+    pictures: readonly (string | readonly [path: string, offset: number, length: number] | Uint8Array)[],
+    resizeTo: number,
+    cropTo: number,
+    maxPixels: number,
+    threads: number,
+    interpolation: string,
+  ): Promise<{ pixels: Uint8Array; done: Uint8Array; sizes: Int32Array }>
+  hashRecords(bytes: Uint8Array, recordBytes: number): Promise<Uint8Array>
+  packOpen(path: string): Promise<{ handle: PackHandle; count: number; side: number; text: string }>
+  packRead(
+    pack: PackHandle,
+    indices: Int32Array,
+    resizeTo: number,
+    cropTo: number,
+  ): Promise<{ pixels: Uint8Array; damaged: number[] }>
+  packClose(pack: PackHandle): void
 
   readSafetensors(path: string): Promise<{ tensors: NamedHandles; metadata: Record<string, string> }>
   readTensors(

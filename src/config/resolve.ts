@@ -1,13 +1,14 @@
 /**
  * From what was typed to a checked configuration: defaults < file < --set < flags.
  *
- * Which file: --config; else the packaged one of --data (imagefolder) or --dataset; else configs/digits.yaml.
+ * Which file: --config; else the packaged one of --dataset or --data (imagefolder); else configs/digits.yaml.
  * Which phases: --phases; else the file's `phases`; else, with flags of a plain run and no file or with flat keys, `train` and
  * `evaluate`; else every section whose `enabled` is true. A section that says `enabled: false` itself is left out in any case.
  */
 
 import { existsSync } from 'node:fs'
 import { basename, extname } from 'node:path'
+import { datasetNames, type DatasetName } from '../data/index.ts'
 import { phaseNames, type PhaseName, trainingPhaseNames } from '../phases/context.ts'
 import { ConfigError } from '../util/errors.ts'
 import { packageFile } from '../util/package-root.ts'
@@ -51,7 +52,16 @@ export interface ResolvedConfig {
   origin(path: readonly PropertyKey[]): string | null
 }
 
-const datasets = ['digits', 'cifar10', 'cifar100', 'imagefolder']
+/** Whose packaged configuration fits a data set that has none of its own. */
+const likeness: Readonly<Partial<Record<DatasetName, DatasetName>>> = {
+  mnist: 'digits',
+  fashion_mnist: 'digits',
+  idx: 'digits',
+  imagenet: 'imagefolder',
+  manifest: 'imagefolder',
+  parquet: 'imagefolder',
+  webdataset: 'imagefolder',
+}
 
 /**
  * Reads and checks everything.
@@ -109,13 +119,14 @@ function withoutEffect(lifted: readonly LiftedKey[], overrides: MapNode, phases:
 
 function configFile(request: ConfigRequest): string {
   if (request.config !== undefined) return request.config
-  const dataset = request.data === undefined ? (request.dataset ?? 'digits') : 'imagefolder'
-  if (!datasets.includes(dataset)) {
+  const dataset = request.dataset ?? (request.data === undefined ? 'digits' : 'imagefolder')
+  const known = datasetNames.find((name) => name === dataset)
+  if (known === undefined) {
     throw new ConfigError(
-      `--dataset: expected one of ${datasets.join(', ')}, got "${dataset}".${didYouMean(dataset, datasets)}`,
+      `--dataset: expected one of ${datasetNames.join(', ')}, got "${dataset}".${didYouMean(dataset, datasetNames)}`,
     )
   }
-  const path = packageFile(`configs/${dataset}.yaml`)
+  const path = packageFile(`configs/${likeness[known] ?? known}.yaml`)
   if (!existsSync(path))
     throw new ConfigError(
       `${path}: no such file; the package is incomplete. Install it again, or name a file with --config.`,
@@ -138,15 +149,13 @@ function baseFlags(request: ConfigRequest): MapNode {
   const set = (path: readonly string[], value: string | number | undefined, flag: string): void => {
     if (value !== undefined) flags = withValue(flags, path, scalar(value, flag))
   }
-  if (request.data !== undefined && request.dataset !== undefined && request.dataset !== 'imagefolder') {
-    throw new ConfigError(
-      `--data names a folder of images and --dataset "${request.dataset}" a known data set. Give one of them.`,
-    )
+  if (request.data !== undefined && request.dataset === 'digits') {
+    throw new ConfigError('--data names a folder, but the digits of --dataset ship with the package. Give one of them.')
   }
   set(
     ['data', 'dataset'],
-    request.data === undefined ? request.dataset : 'imagefolder',
-    request.data === undefined ? '--dataset' : '--data',
+    request.dataset ?? (request.data === undefined ? undefined : 'imagefolder'),
+    request.dataset === undefined ? '--data' : '--dataset',
   )
   set(['data', 'directory'], request.data, '--data')
   set(['device'], request.device, '--device')

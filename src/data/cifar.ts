@@ -129,13 +129,16 @@ export async function openCifar(
   const layout = await obtain(
     {
       title: spec.title,
-      archive: spec.archive,
       folder: spec.binary.folder,
-      expected: [...spec.binary.train, ...spec.binary.test].map((file) => file.name),
       alternative: spec.pickles.folder,
       find: () => findLayout(spec, directory),
-      verify: (folder) => verifyBinary(spec, folder),
-      limits: { entries: 64, bytes: 400e6 },
+      remote: {
+        kind: 'archive',
+        archive: spec.archive,
+        expected: [...spec.binary.train, ...spec.binary.test].map((file) => file.name),
+        verify: (folder) => verifyBinary(spec, folder),
+        limits: { entries: 64, bytes: 400e6 },
+      },
     },
     directory,
     context,

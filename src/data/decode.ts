@@ -1,14 +1,14 @@
 /**
- * A picture file as 8-bit sRGB pixels; the one function for training, evaluation and prediction.
+ * A picture file as 8-bit RGB pixels; the one meaning of a picture for training, evaluation and prediction.
  *
  * sharp (libvips) decodes by content, not by name. The camera's EXIF orientation is applied, the first frame of an animation or
- * page is taken, grey and palette pictures become RGB, 16 bits become the upper 8, alpha is dropped (not blended), as Pillow's
- * `convert("RGB")` does it. CMYK is converted through its colour profile, which Pillow does not do.
+ * page is taken, grey and palette pictures become RGB, 16 bits become the upper 8, alpha is dropped (not blended), colour profiles
+ * are left alone, as Pillow's `convert("RGB")` does it. Only CMYK is converted through its profile, which Pillow does not do.
  */
-import { readFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import sharp from 'sharp'
 import { resizeAndCenterCrop } from '../binding/index.ts'
-import type { Interpolation } from '../binding/index.ts'
+import type { EncodedPicture, Interpolation } from '../binding/index.ts'
 import { DatasetError } from '../util/errors.ts'
 
 export interface DecodeOptions {
@@ -46,15 +46,19 @@ function configure(): void {
  * @param source a path, or the bytes of a file
  * @throws {DatasetError} naming the file, when it is missing, not a picture of a known format, damaged, or too large
  */
-export async function decodeImage(source: string | Uint8Array, { maxPixels }: DecodeOptions): Promise<Picture> {
+export async function decodeImage(source: string | Uint8Array, options: DecodeOptions): Promise<Picture> {
+  return decodeNamed(source, typeof source === 'string' ? source : 'image', options)
+}
+
+async function decodeNamed(source: EncodedPicture, name: string, { maxPixels }: DecodeOptions): Promise<Picture> {
   configure()
-  const name = typeof source === 'string' ? source : 'image'
-  const bytes = typeof source === 'string' ? await readBytes(source) : source
+  const bytes = source instanceof Uint8Array ? source : await readBytes(source)
   if (pictureFormat(bytes) === null) {
     throw new DatasetError(`${name}: expected a JPEG, PNG, WebP, GIF, TIFF or AVIF picture but ${describe(bytes)}.`)
   }
   try {
-    const { data, info } = await sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels })
+    const ignoreIcc = !isCmykJpeg(bytes)
+    const { data, info } = await sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels, ignoreIcc })
       .autoOrient()
       .removeAlpha()
       .toColourspace('srgb')
@@ -79,9 +83,15 @@ export async function decodeImage(source: string | Uint8Array, { maxPixels }: De
 
 /** decodeImage, then the shorter side to `resizeTo` and the central square, as torchvision's Resize and CenterCrop do it. */
 export async function loadImage(source: string | Uint8Array, options: LoadOptions): Promise<Uint8Array> {
+  return (await loadPicture(source, typeof source === 'string' ? source : 'image', options)).pixels
+}
+
+/** loadImage of a picture that is called `name` in messages. @returns pixels [cropTo, cropTo, 3], and the size before resampling */
+export async function loadPicture(source: EncodedPicture, name: string, options: LoadOptions): Promise<Picture> {
   const { resizeTo, cropTo, interpolation = 'bilinear' } = options
-  const { pixels, height, width } = await decodeImage(source, options)
-  return resizeAndCenterCrop(pixels, { height, width, resizeTo, cropTo, interpolation })
+  const { pixels, height, width } = await decodeNamed(source, name, options)
+  const square = await resizeAndCenterCrop(pixels, { height, width, resizeTo, cropTo, interpolation })
+  return { pixels: square, height, width }
 }
 
 export type PictureFormat = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif'
@@ -98,9 +108,34 @@ export function pictureFormat(bytes: Uint8Array): PictureFormat | null {
   return null
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
+/** Four components in the frame header. */
+function isCmykJpeg(bytes: Uint8Array): boolean {
+  if (pictureFormat(bytes) !== 'jpeg') return false
+  for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff; ) {
+    const marker = bytes[at + 1] as number
+    if (marker === 0xff) {
+      at++ // filler
+      continue
+    }
+    // SOF0 … SOF15 without DHT, JPG and DAC
+    if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc)
+      return bytes[at + 9] === 4
+    at += 2 + ((bytes[at + 2] as number) << 8) + (bytes[at + 3] as number)
+  }
+  return false
+}
+
+async function readBytes(place: string | readonly [path: string, offset: number, length: number]): Promise<Uint8Array> {
+  const [path, offset, length] = typeof place === 'string' ? [place, 0, 0] : place
   try {
-    return await readFile(path)
+    if (typeof place === 'string') return await readFile(path)
+    const file = await open(path, 'r')
+    try {
+      const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, offset)
+      return buffer.subarray(0, bytesRead)
+    } finally {
+      await file.close()
+    }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new DatasetError(`${path}: the file cannot be read (${why}).`, { cause: error })

@@ -24,17 +24,22 @@ export interface ImageFolderLayout {
 }
 
 const VALIDATION = ['val', 'valid', 'validation']
-const IMAGE_EXTENSIONS = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif'])
+export const IMAGE_EXTENSIONS: ReadonlySet<string> = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif'])
 
 /**
  * Two layouts: `train/` beside `val|valid|validation/` or `test/` (or both), each with one folder per class; or one folder of class
  * folders. Pictures may lie deeper inside a class folder; links are followed; names that begin with a dot and files that are no
  * pictures by name or content are passed over.
  *
+ * @param without folders of the root that are passed over
  * @throws {DatasetError} for a missing folder, no classes, one class, a class without pictures, or parts that disagree on classes
  */
-export async function findImages(root: string, logger: Logger): Promise<ImageFolderLayout> {
-  const entries = await folders(root)
+export async function findImages(
+  root: string,
+  logger: Logger,
+  without: readonly string[] = [],
+): Promise<ImageFolderLayout> {
+  const entries = (await folders(root)).filter((name) => !without.includes(name))
   const train = entries.find((name) => name.toLowerCase() === 'train')
   if (train === undefined || (await folders(join(root, train))).length === 0) {
     return { train: await readTree(root, null, logger), validation: null, test: null }

@@ -85,8 +85,10 @@ export class Loader {
     const abort = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
     const underway: Promise<Batch>[] = []
     let next = startStep
+    const rounds = occurrences(order)
     const begin = (): void => {
-      const batch = this.#load(order.subarray(next * batchSize, (next + 1) * batchSize), epoch, abort)
+      const [from, to] = [next * batchSize, (next + 1) * batchSize]
+      const batch = this.#load(order.subarray(from, to), rounds.subarray(from, to), epoch, abort)
       // The consumer meets the failure when it comes to this batch; until then it must not count as unhandled.
       void batch.catch(() => undefined)
       underway.push(batch)
@@ -108,7 +110,7 @@ export class Loader {
     }
   }
 
-  async #load(chosen: Int32Array, epoch: number, signal: AbortSignal): Promise<Batch> {
+  async #load(chosen: Int32Array, rounds: Int32Array, epoch: number, signal: AbortSignal): Promise<Batch> {
     const { dataset, plan, views = 1, device = 'cpu' } = this.#options
     const samples = Array.from(chosen, (index) => dataset.at(index))
     const pixels = await dataset.read(Array.from(chosen), signal)
@@ -121,12 +123,14 @@ export class Loader {
     }
     try {
       const raw = keep(torch.tensor(pixels, { shape: [samples.length, dataset.height, dataset.width, 3] }))
-      const keys = keep(torch.tensor(BigInt64Array.from(samples, ({ id }) => BigInt(id))))
+      // A sample that comes again in an epoch is augmented anew.
+      const drawKeys = BigInt64Array.from(samples, ({ id }, row) => BigInt(id) + (BigInt(rounds[row] ?? 0) << 32n))
+      const keys = keep(torch.tensor(drawKeys))
       const augmented = keep(await plan.apply(raw, keys, { epoch, views }))
       raw.dispose()
       keys.dispose()
       signal.throwIfAborted()
-      const images = device === 'cpu' ? augmented : keep(augmented.to(device))
+      const images = device === 'cpu' ? augmented : keep(toDevice(augmented, device))
       if (images !== augmented) augmented.dispose()
       const labelValues = Int32Array.from(samples, ({ label }) => label)
       const labels = keep(torch.tensor(BigInt64Array.from(labelValues, BigInt), { device }))
@@ -147,5 +151,26 @@ export class Loader {
       for (const tensor of made) tensor.dispose()
       throw error
     }
+  }
+}
+
+/** How often each index came before in the order. */
+function occurrences(order: Int32Array): Int32Array {
+  const counts = new Map<number, number>()
+  return order.map((index) => {
+    const before = counts.get(index) ?? 0
+    counts.set(index, before + 1)
+    return before
+  })
+}
+
+/** Through page-locked memory, from which CUDA copies beside what the device is computing. */
+function toDevice(tensor: Tensor, device: string): Tensor {
+  if (!device.startsWith('cuda')) return tensor.to(device)
+  const pinned = torch.call('aten::pin_memory', tensor) as Tensor
+  try {
+    return torch.call('aten::_to_copy', pinned, { device, non_blocking: true }) as Tensor
+  } finally {
+    pinned.dispose() // its memory is used again only when the copy is done
   }
 }

@@ -1,5 +1,5 @@
 /** Having a published data set in its folder: found, or fetched by exactly one of the processes that want it. */
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileLock } from '../binding/index.ts'
@@ -17,17 +17,24 @@ export interface ObtainContext extends DownloadContext {
 
 export interface Published<Layout> {
   readonly title: string
-  readonly archive: RemoteFile
-  /** The archive's top folder, and what must lie in it. */
+  /** Folder below the directory that downloads fill; '' is the directory itself. */
   readonly folder: string
-  readonly expected: readonly string[]
-  /** Another folder in which the set may lie. */
-  readonly alternative: string
+  /** Another folder in which the set may lie, in the layout for Python. */
+  readonly alternative: string | null
+  readonly remote:
+    | {
+        /** A tar archive whose top folder is `folder`. */
+        readonly kind: 'archive'
+        readonly archive: RemoteFile
+        /** What must lie in the folder. */
+        readonly expected: readonly string[]
+        /** Throws when the unpacked folder is not the data set. */
+        verify(folder: string): Promise<void>
+        readonly limits: UnpackLimits
+      }
+    | { readonly kind: 'files'; readonly files: readonly RemoteFile[] }
   /** Which layout is complete in the folder, or null. */
   find(): Promise<Layout | null>
-  /** Throws when the unpacked folder is not the data set. */
-  verify(folder: string): Promise<void>
-  readonly limits: UnpackLimits
 }
 
 /**
@@ -47,23 +54,46 @@ export async function obtain<Layout>(
   try {
     const meanwhile = await set.find()
     if (meanwhile !== null) return meanwhile
-    const archive = join(directory, basename(new URL(set.archive.url).pathname))
-    context.logger.info(`${set.title} is not in ${directory}; downloading ${set.archive.url}`)
+    const { remote } = set
+    const first = remote.kind === 'archive' ? remote.archive : (remote.files[0] as RemoteFile)
+    context.logger.info(`${set.title} is not in ${directory}; downloading ${first.url}`)
     try {
-      await download(set.archive, { path: archive, failure: DatasetError }, context)
+      await fetchRemote(set, directory, context)
     } catch (error) {
       if (error instanceof DatasetError) throw missing(set, directory, error.message, error)
       throw error
     }
-    await unpack(archive, directory, set.folder, set.limits, (folder) => set.verify(folder))
-    await rm(archive, { force: true })
     const unpacked = await set.find()
-    if (unpacked === null) throw missing(set, directory, `${set.archive.url} did not contain it`)
+    if (unpacked === null) throw missing(set, directory, `${first.url} did not contain it`)
     context.logger.info(`${set.title}: downloaded, verified and unpacked to ${join(directory, set.folder)}`)
     return unpacked
   } finally {
     lock.release()
   }
+}
+
+async function fetchRemote<L>({ remote, folder }: Published<L>, directory: string, context: ObtainContext): Promise<void> {
+  if (remote.kind === 'files') {
+    await ensureDir(join(directory, folder))
+    for (const file of remote.files) {
+      const path = join(directory, folder, fileName(file))
+      if (!(await isWhole(path, file))) await download(file, { path, failure: DatasetError }, context)
+    }
+    return
+  }
+  const archive = join(directory, fileName(remote.archive))
+  await download(remote.archive, { path: archive, failure: DatasetError }, context)
+  await unpack(archive, directory, folder, remote.limits, (unpacked) => remote.verify(unpacked))
+  await rm(archive, { force: true })
+}
+
+/** A file that an earlier try completed: it got its name when its digest was right. */
+async function isWhole(path: string, { size }: RemoteFile): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.size === size
+}
+
+function fileName({ url }: RemoteFile): string {
+  return basename(new URL(url).pathname)
 }
 
 /** A kernel lock, freed when its holder dies; waits for another process that is downloading. */
@@ -73,7 +103,7 @@ async function acquire<L>(set: Published<L>, directory: string, { logger, signal
   } catch (error) {
     throw missing(set, directory, error instanceof Error ? error.message : String(error), error)
   }
-  const path = join(directory, `.${set.folder}.lock`)
+  const path = join(directory, `.${set.folder || set.title}.lock`)
   for (let waited = false; ; waited = true) {
     const lock = FileLock.tryAcquire(path)
     if (lock) return lock
@@ -83,10 +113,14 @@ async function acquire<L>(set: Published<L>, directory: string, { logger, signal
 }
 
 function missing<L>(set: Published<L>, directory: string, why: string, cause?: unknown): DatasetError {
+  const { remote, alternative, folder } = set
+  const files = remote.kind === 'archive' ? remote.expected : remote.files.map(fileName)
+  const urls = remote.kind === 'archive' ? [remote.archive.url] : remote.files.map(({ url }) => url)
+  const python = alternative === null ? '' : ` (or the Python version in ${join(directory, alternative)}/)`
+  const where = remote.kind === 'archive' ? `unpack it into ${directory}` : `put it into ${join(directory, folder)}`
   return new DatasetError(
-    `${set.title} is not in ${directory}: ${why.replace(/\.$/, '')}. Expected ${join(directory, set.folder)}/ with ` +
-      `${set.expected.join(', ')} (or the Python version in ${join(directory, set.alternative)}/). ` +
-      `Fetch ${set.archive.url} on a computer with network and unpack it into ${directory}, or set data.directory.`,
+    `${set.title} is not in ${directory}: ${why.replace(/\.$/, '')}. Expected ${join(directory, folder)}/ with ` +
+      `${files.join(', ')}${python}. Fetch ${urls.join(' and ')} on a computer with network and ${where}, or set data.directory.`,
     cause === undefined ? undefined : { cause },
   )
 }

@@ -3,17 +3,17 @@ import type { Interpolation } from '../binding/index.ts'
 import type { DownloadProgress } from '../util/download.ts'
 import { ConfigError, DatasetError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
-import { CIFAR10, CIFAR100, openCifar } from './cifar.ts'
-import type { CifarSpec } from './cifar.ts'
+import { channelStatistics } from './channel-statistics.ts'
 import { classCounts, subset } from './dataset.ts'
 import type { Dataset, DatasetSplits, SplitIndices } from './dataset.ts'
-import { openDigits } from './digits.ts'
-import { findImages } from './image-files.ts'
-import type { ImageTree } from './image-files.ts'
-import { ImageFolderDataset, PictureCache, withoutUnreadable } from './image-folder.ts'
-import { defaultImageSize } from './options.ts'
+import { datasetNames } from './formats/names.ts'
+import { formats } from './formats/registry.ts'
+import type { OpenedData, Statistics } from './formats/format.ts'
 import type { DataOptions } from './options.ts'
-import { stratifiedSplit } from './split.ts'
+import { cacheFolder, openPacked } from './packed/index.ts'
+import { PictureCache, PictureDataset, withoutUnreadable } from './picture-dataset.ts'
+import type { PictureSource } from './source.ts'
+import { perClass, stratifiedFolds, stratifiedSplit } from './split.ts'
 
 /** How images were prepared for the weights that training or evaluation starts from; counts where the options say nothing. */
 export interface Preferred {
@@ -31,135 +31,153 @@ export interface OpenContext {
   readonly imageSize?: number | undefined
   readonly logger: Logger
   readonly signal?: AbortSignal | undefined
-  /** Of downloads (bytes), and of checking a folder's files (files). */
+  /** Of downloads (bytes), and of decoding pictures for the first time (pictures). */
   readonly progress?: ((progress: DownloadProgress) => void) | undefined
   readonly preferred?: Preferred | null | undefined
   /** Identities of an earlier split, to be used again. */
   readonly split?: SplitIndices | undefined
 }
 
-/** ImageNet's, Krizhevsky et al. 2012 as torchvision rounds them: the usual choice for photographs. */
-const IMAGENET_MEAN = [0.485, 0.456, 0.406]
-const IMAGENET_STD = [0.229, 0.224, 0.225]
+/** Of all its own, no part divided yet: what is inspected and converted. */
+export interface OpenedParts {
+  readonly imageSize: number
+  readonly opened: OpenedData
+}
 
 /**
  * Opens a data set and splits it: the test part is the data set's own, or a stratified share of everything; the validation part its
  * own, or a stratified share of the training part. Splits depend on the seed alone.
  *
- * Digits and CIFAR come whole from memory (digits at `imageSize`, CIFAR at 32). Pictures of a folder have their shorter side
- * resampled to `resizeTo`: training pictures are the central `resizeTo` square, for random crops of `imageSize`; validation and
- * test pictures the central `imageSize` square. What the options leave open is taken from `context.preferred`, but for the image size of
- * data sets that lie in memory.
+ * Small data sets lie in memory (CIFAR at 32 pixels, digits and MNIST's format at `imageSize`). Pictures in files have their shorter
+ * side resampled to `resizeTo`: training pictures are the central `resizeTo` square, for random crops of `imageSize`; validation
+ * and test pictures the central `imageSize` square. What the options leave open is taken from `context.preferred`, but for the
+ * image size of data sets that lie in memory.
  *
  * @throws {DatasetError} for missing, damaged or unusable data; see the modules of this folder
  */
 export async function openDataset(options: DataOptions, context: OpenContext): Promise<DatasetSplits> {
   const { preferred } = context
-  const splits = await openSplits({ ...options, interpolation: options.interpolation ?? preferred?.interpolation }, context)
+  const interpolation = options.interpolation ?? preferred?.interpolation ?? 'bilinear'
+  const { imageSize, opened } = await openParts({ ...options, interpolation }, context)
+  const splits =
+    opened.kind === 'memory'
+      ? await splitMemory(opened, options, context, imageSize)
+      : await splitPictures(opened, { ...options, interpolation }, context, imageSize)
   return {
     ...splits,
     mean: options.mean ?? preferred?.mean ?? splits.mean,
     std: options.std ?? preferred?.std ?? splits.std,
-    interpolation: options.interpolation ?? preferred?.interpolation ?? 'bilinear',
+    interpolation,
   }
 }
 
 type Splits = Omit<DatasetSplits, 'interpolation'>
 
-async function openSplits(options: DataOptions, context: OpenContext): Promise<Splits> {
-  const published = options.dataset === 'imagefolder' ? context.preferred?.imageSize : undefined
-  const imageSize = context.imageSize ?? options.imageSize ?? published ?? defaultImageSize(options.dataset)
-  switch (options.dataset) {
-    case 'digits':
-      return splitDigits(options, context, imageSize)
-    case 'cifar10':
-      return splitCifar(CIFAR10, options, context, imageSize)
-    case 'cifar100':
-      return splitCifar(CIFAR100, options, context, imageSize)
-    case 'imagefolder':
-      return splitFolder(options, context, imageSize)
-    default:
-      throw new ConfigError(
-        `data.dataset: expected digits, cifar10, cifar100 or imagefolder, got ${JSON.stringify((options).dataset)}.`,
-      )
-  }
+/** The data set's own parts. */
+export async function openParts(options: DataOptions, context: OpenContext): Promise<OpenedParts> {
+  const format = Object.hasOwn(formats, options.dataset) ? formats[options.dataset] : undefined
+  if (format === undefined)
+    throw new ConfigError(`data.dataset: expected one of ${datasetNames.join(', ')}, got ${JSON.stringify(options.dataset)}.`)
+  const published = format.inFiles ? context.preferred?.imageSize : undefined
+  const imageSize = context.imageSize ?? options.imageSize ?? published ?? format.imageSize
+  return { imageSize, opened: await format.open(options, { ...context, imageSize }) }
 }
 
-async function splitDigits(options: DataOptions, context: OpenContext, imageSize: number): Promise<Splits> {
-  const all = await openDigits(imageSize, options.interpolation)
-  const whole = testSplit(all, options, context)
-  const parts = divide(subset(all, whole.first), subset(all, whole.second), null, options, context)
-  const pixels = await parts.train.read(Array.from(parts.train.labels.keys()))
-  const { mean, std } = greyStatistics(pixels)
-  return { ...parts, mean: [mean, mean, mean], std: [std, std, std], imageSize, resizeTo: imageSize }
-}
+type MemoryData = Extract<OpenedData, { kind: 'memory' }>
+type PictureData = Extract<OpenedData, { kind: 'pictures' }>
 
-async function splitCifar(
-  spec: CifarSpec,
+async function splitMemory(
+  opened: MemoryData,
   options: DataOptions,
   context: OpenContext,
   imageSize: number,
 ): Promise<Splits> {
-  const { train, test } = await openCifar(spec, options.directory, { ...context, download: options.download })
-  const parts = divide(train, test, null, options, context)
-  return { ...parts, mean: spec.mean, std: spec.std, imageSize, resizeTo: Math.max(imageSize, train.height) }
+  const { train, validation } = opened
+  const whole = opened.test === null ? testSplit(train, options, context) : null
+  const parts = divide(
+    whole === null ? train : subset(train, whole.first),
+    opened.test ?? subset(train, whole?.second ?? []),
+    validation,
+    options,
+    context,
+  )
+  const statistics = opened.statistics ?? rounded(await channelStatistics(parts.train))
+  const { height, width } = train
+  return { ...parts, ...statisticsOf(statistics), imageSize, resizeTo: Math.max(imageSize, Math.min(height, width)) }
 }
 
-async function splitFolder(options: DataOptions, context: OpenContext, imageSize: number): Promise<Splits> {
-  const { directory, maxPixels, workers, interpolation } = options
+async function splitPictures(
+  opened: PictureData,
+  options: DataOptions,
+  context: OpenContext,
+  imageSize: number,
+): Promise<Splits> {
   const resizeTo = options.resizeTo ?? context.preferred?.resizeTo(imageSize) ?? Math.round((imageSize * 256) / 224)
   if (resizeTo < imageSize) {
     throw new DatasetError(
-      `${directory}: expected data.resize_to of at least the image size ${imageSize} but got ${resizeTo}. Change one of them.`,
+      `${options.directory}: expected data.resize_to of at least the image size ${imageSize} but got ${resizeTo}. Change one of them.`,
     )
   }
-  const layout = await findImages(directory, context.logger)
+  const open = pictureOpener(options, context, resizeTo)
+  const train = await open(opened.train, resizeTo, imageSize)
+  requireTwo(train.large)
+  // Only one evaluation part: it is the test part, whatever its name, and the best epoch is chosen on held-out training pictures.
+  const testSource = opened.test ?? opened.validation
+  const ownValidation = opened.test ? opened.validation : null
+  const common = { ...statisticsOf(opened.statistics), imageSize, resizeTo }
+  if (testSource === null) {
+    const { first, second } = testSplit(train.large, options, context)
+    const test = subset(train.small, second)
+    return { ...divide(subset(train.large, first), test, null, options, context, subset(train.small, first)), ...common }
+  }
+  const test = (await open(testSource, imageSize, imageSize)).small
+  const validation = ownValidation ? (await open(ownValidation, imageSize, imageSize)).small : null
+  return { ...divide(train.large, test, validation, options, context, train.small), ...common }
+}
+
+/** The same pictures twice: as training pictures (larger squares) and as evaluation pictures. */
+interface PicturePart {
+  readonly large: Dataset
+  readonly small: Dataset
+}
+
+function pictureOpener(
+  options: DataOptions,
+  context: OpenContext,
+  resizeTo: number,
+): (source: PictureSource, largest: number, smallest: number) => Promise<PicturePart> {
+  const { maxPixels, workers, decoder, interpolation } = options
+  const { logger, signal, progress } = context
   const cache = new PictureCache(options.cacheMegabytes * 2 ** 20)
+  const folder = cacheFolder(options.cache)
   let firstId = 0
-  /** The same files twice: as training pictures (larger squares) and as evaluation pictures. */
-  const open = async (tree: ImageTree, name: string): Promise<{ large: Dataset; small: Dataset }> => {
-    const common = {
-      classNames: tree.classNames,
-      files: tree.files,
-      firstId,
-      workers,
-      cache,
-      maxPixels,
-      resizeTo,
-      interpolation,
-      name,
-    }
-    firstId += tree.files.length
-    const large = new ImageFolderDataset({ ...common, cropTo: resizeTo })
-    const small = new ImageFolderDataset({ ...common, cropTo: imageSize })
-    const label = `checking ${name}`
+  return async (source, largest, smallest) => {
+    const settings = { resizeTo, cropTo: largest, interpolation, maxPixels, workers, decoder }
+    const packed =
+      folder === null
+        ? null
+        : await openPacked(source, settings, {
+            folder,
+            limitBytes: options.cacheGigabytes * 1e9,
+            logger,
+            signal,
+            progress,
+          })
+    const common = { source, firstId, cache, packed, logger }
+    firstId += source.labels.length
+    const large = new PictureDataset({ ...settings, ...common })
+    const small = smallest === largest ? large : new PictureDataset({ ...settings, ...common, cropTo: smallest })
     const readable = await withoutUnreadable(large, {
       maxBadFraction: options.unreadable === 'fail' ? null : options.maxBadFraction,
-      logger: context.logger,
-      signal: context.signal,
-      progress: (received) => context.progress?.({ received, total: tree.files.length, label }),
+      logger,
+      signal,
+      progress: (received) => progress?.({ received, total: large.length, label: `checking ${source.name}` }),
     })
     if (readable === large) return { large, small }
+    if (small === large) return { large: readable, small: readable }
     const kept = Array.from({ length: readable.length }, (_, index) => readable.at(index).id - large.at(0).id)
     return { large: readable, small: subset(small, kept, readable.unreadable) }
   }
-
-  const everything = await open(layout.train, layout.test || layout.validation ? `${directory}/train` : directory)
-  requireTwo(everything.large)
-  // Only one evaluation folder: it is the test part, whatever its name, and the best epoch is chosen on held-out training pictures.
-  const testTree = layout.test ?? layout.validation
-  const ownValidation = layout.test ? layout.validation : null
-  let parts
-  if (testTree) {
-    const test = (await open(testTree, `${directory}/${layout.test ? 'test' : 'val'}`)).small
-    const validation = ownValidation ? (await open(ownValidation, `${directory}/val`)).small : null
-    parts = divide(everything.large, test, validation, options, context, everything.small)
-  } else {
-    const { first, second } = testSplit(everything.large, options, context)
-    const test = subset(everything.small, second)
-    parts = divide(subset(everything.large, first), test, null, options, context, subset(everything.small, first))
-  }
-  return { ...parts, mean: IMAGENET_MEAN, std: IMAGENET_STD, imageSize, resizeTo }
 }
 
 /** Training and test places; a restored split picks from all of them. */
@@ -184,20 +202,35 @@ function divide(
   context: OpenContext,
   evaluated: Dataset = train,
 ): Parts {
+  const { folds, fold, subsetPerClass, validationFraction } = options
   let parts: Omit<Parts, 'indices'>
   if (context.split) {
     parts = restore(context.split, train, test, validation ?? evaluated)
-  } else if (validation !== null || options.validationFraction === 0) {
+  } else if (folds === 1 && (validation !== null || validationFraction === 0)) {
     parts = { train, validation, test }
   } else {
     // Another seed than the test split's, or both would take the same places of each class.
-    const { first, second } = stratifiedSplit(train.labels, options.validationFraction, context.seed + 1)
+    const { first, second } =
+      folds > 1
+        ? foldOf(train, folds, fold, context.seed + 1)
+        : stratifiedSplit(train.labels, validationFraction, context.seed + 1)
     parts = { train: subset(train, first), validation: second.length > 0 ? subset(evaluated, second) : null, test }
+  }
+  if (subsetPerClass !== undefined && !context.split) {
+    const kept = perClass(parts.train.labels, subsetPerClass, context.seed + 2)
+    parts = { ...parts, train: subset(parts.train, kept) }
   }
   return {
     ...parts,
     indices: { train: idsOf(parts.train), validation: idsOf(parts.validation), test: idsOf(parts.test) },
   }
+}
+
+function foldOf(train: Dataset, folds: number, fold: number, seed: number): { first: number[]; second: number[] } {
+  if (fold >= folds) throw new ConfigError(`data.fold: expected a number from 0 to ${folds - 1} (data.folds is ${folds}) but got ${fold}.`)
+  const parts = stratifiedFolds(train.labels, folds, seed)
+  const first = parts.flatMap((part, at) => (at === fold ? [] : part)).sort((a, b) => a - b)
+  return { first, second: parts[fold] as number[] }
 }
 
 function restore(split: SplitIndices, train: Dataset, test: Dataset, validation: Dataset): Omit<Parts, 'indices'> {
@@ -238,16 +271,12 @@ function requireTwo(dataset: Dataset): void {
   }
 }
 
-/** Mean and standard deviation of all values, scaled to 0–1 and rounded to four places as published constants are. */
-function greyStatistics(pixels: Uint8Array): { mean: number; std: number } {
-  let sum = 0
-  let squares = 0
-  for (const value of pixels) {
-    sum += value
-    squares += value * value
-  }
-  const mean = sum / pixels.length
-  const std = Math.sqrt(squares / pixels.length - mean * mean)
-  const rounded = (value: number): number => Math.round((value / 255) * 1e4) / 1e4
-  return { mean: rounded(mean), std: rounded(std) }
+function statisticsOf({ mean, std }: Statistics): Statistics {
+  return { mean, std }
+}
+
+/** To four places, as published constants are. */
+function rounded({ mean, std }: Statistics): Statistics {
+  const four = (value: number): number => Math.round(value * 1e4) / 1e4
+  return { mean: mean.map(four), std: std.map((value) => Math.max(1e-4, four(value))) }
 }

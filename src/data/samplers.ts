@@ -1,6 +1,7 @@
 /** Samplers: the order of indices in one epoch, as pure functions of (seed, epoch), so that a resume meets the same batches. */
 import { ConfigError, DatasetError } from '../util/errors.ts'
 import { permutation, philox4x32 } from '../util/rng.ts'
+import type { SamplerName } from './options.ts'
 
 export interface Sampler {
   /** Indices an epoch. */
@@ -23,6 +24,64 @@ export function randomSampler(dataset: { readonly length: number }, seed: number
 /** Every sample once, in the data set's order. */
 export function sequentialSampler(dataset: { readonly length: number }): Sampler {
   return { length: dataset.length, indices: () => Int32Array.from({ length: dataset.length }, (_, index) => index) }
+}
+
+/**
+ * Every class equally often, whatever its size: N draws an epoch, ⌊N / C⌋ or one more of each class, in a random order. Inside a class
+ * every sample comes once before any comes again, so that large classes are seen in part and small ones several times.
+ *
+ * @throws {DatasetError} when a class is empty
+ */
+export function balancedSampler(dataset: Labelled, seed: number): Sampler {
+  const classes = dataset.classNames.length
+  const members: number[][] = Array.from({ length: classes }, () => [])
+  dataset.labels.forEach((label, index) => members[label]?.push(index))
+  const empty = members.findIndex((own) => own.length === 0)
+  if (empty >= 0)
+    throw new DatasetError(`class "${dataset.classNames[empty]}" has no images to draw. Add some, or remove the class.`)
+  return {
+    length: dataset.length,
+    indices(epoch) {
+      const drawn = new Int32Array(dataset.length)
+      const draws = members.map((own, label) => memberDealer(own, derive(seed, label + 1), epoch))
+      const deal = classDealer(classes, seed, epoch)
+      for (let at = 0; at < drawn.length; at++) drawn[at] = (draws[deal(1)[0] as number] as () => number)()
+      return permutation(drawn.length, derive(seed, 0x6d6978), epoch).map((place) => drawn[place] as number)
+    },
+  }
+}
+
+/**
+ * Repeated augmentation, Hoffer et al. 2020 (arXiv 1901.09335), in DeiT's form: `repeats` versions of a picture follow each other,
+ * so that a batch has several of it; an epoch still has N draws, of N / repeats pictures.
+ */
+export function repeatedSampler(dataset: { readonly length: number }, repeats: number, seed: number): Sampler {
+  return {
+    length: dataset.length,
+    indices(epoch) {
+      const order = permutation(dataset.length, seed, epoch)
+      return Int32Array.from({ length: dataset.length }, (_, at) => order[Math.floor(at / repeats)] as number)
+    },
+  }
+}
+
+/** What `data.sampler` and `data.shuffleTrain` ask for. */
+export function namedSampler(
+  o: { readonly sampler: SamplerName; readonly samplerRepeats: number; readonly shuffleTrain: boolean },
+  dataset: Labelled,
+  batchSize: number,
+  seed: number,
+): Sampler {
+  switch (o.sampler) {
+    case 'balanced':
+      return balancedSampler(dataset, seed)
+    case 'm_per_class':
+      return classBalancedSampler(dataset, { seed, batchSize, samplesPerClass: o.samplerRepeats })
+    case 'repeated':
+      return repeatedSampler(dataset, o.samplerRepeats, seed)
+    case 'random':
+      return o.shuffleTrain ? randomSampler(dataset, seed) : sequentialSampler(dataset)
+  }
 }
 
 export interface ClassBalancedOptions {

@@ -49,6 +49,40 @@ export function stratifiedSplit(
   return { first: first.sort(ascending), second: second.sort(ascending) }
 }
 
+/**
+ * `folds` parts that together are everything, each with every class's share to within one sample; sizes differ by at most one.
+ *
+ * @returns for each fold its indices into `labels`, ascending, a pure function of the arguments
+ * @throws {DatasetError} when a class has fewer samples than there are folds: some fold would not test it
+ */
+export function stratifiedFolds(labels: Int32Array | readonly number[], folds: number, seed: number): number[][] {
+  const members: number[][] = []
+  labels.forEach((label, index) => (members[label] ??= []).push(index))
+  const parts: number[][] = Array.from({ length: folds }, () => [])
+  // Dealt like cards, each class going on where the last one stopped.
+  let next = 0
+  members.forEach((own, label) => {
+    if (own.length < folds) {
+      throw new DatasetError(
+        `${folds} folds: class ${label} has ${own.length} training samples; each fold needs one. Use fewer folds (data.folds).`,
+      )
+    }
+    for (const place of permutation(own.length, seed, label)) parts[next++ % folds]?.push(own[place] as number)
+  })
+  return parts.map((part) => part.sort(ascending))
+}
+
+/** At most `count` samples of each class, chosen by the seed; the first k of a class are among its first k + 1. Ascending. */
+export function perClass(labels: Int32Array | readonly number[], count: number, seed: number): number[] {
+  const members: number[][] = []
+  labels.forEach((label, index) => (members[label] ??= []).push(index))
+  const chosen: number[] = []
+  members.forEach((own, label) => {
+    for (const place of permutation(own.length, seed, label).slice(0, count)) chosen.push(own[place] as number)
+  })
+  return chosen.sort(ascending)
+}
+
 /** Writes the identities of each part as JSON. @throws {SnapshotError} when the file cannot be written */
 export async function saveSplit(path: string, indices: SplitIndices): Promise<void> {
   await writeFileAtomic(path, `${JSON.stringify(indices)}\n`)

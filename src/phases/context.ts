@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import type { AugmentationOptions, AugmentPlan } from '../augment/index.ts'
-import type { DatasetSplits } from '../data/index.ts'
+import type { DataOptions, DatasetSplits } from '../data/index.ts'
 import type { BackboneOptions, BackboneRequest, Model } from '../models/index.ts'
 import type { Logger } from '../util/logger.ts'
 
@@ -66,8 +66,8 @@ export interface PhaseDefaults {
   readonly backbone: BackboneOptions
   readonly imageSize: number
   readonly precision: Precision
-  /** a new random order each epoch, or the data set's own */
-  readonly shuffleTrain: boolean
+  /** what an epoch of a phase without an order of its own draws, and in which order */
+  readonly order: Pick<DataOptions, 'sampler' | 'samplerRepeats' | 'shuffleTrain'>
 }
 
 export interface PhaseContext {

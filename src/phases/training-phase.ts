@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { torch } from '../binding/index.ts'
 import { evaluationPlan } from '../augment/index.ts'
-import { Loader, randomSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
+import { Loader, namedSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
 import {
   adapterOptions,
   attachAdapters,
@@ -306,8 +306,7 @@ function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOpti
     // each phase draws its own sequence
     seed: phaseSeed(seed, recipe.name),
   })
-  const inOrder = context.defaults.shuffleTrain ? randomSampler : sequentialSampler
-  const sampler = (recipe.sampler ?? ((samples, _, key) => inOrder(samples, key)))(
+  const sampler = (recipe.sampler ?? namedSampler.bind(null, context.defaults.order))(
     dataset,
     batchSize,
     phaseSeed(seed, recipe.name),

@@ -9,9 +9,9 @@ import { systemCode } from './files.ts'
 import type { Logger } from './logger.ts'
 import { fetchFollowing } from './redirects.ts'
 
-/** What the bytes must be: their SHA-256, or the SHA-1 that git gives a file of these bytes. Lower-case hex. */
+/** What the bytes must be: their SHA-256 (or MD5, where no more is published), or the SHA-1 that git gives a file of these bytes. Lower-case hex. */
 export interface Digest {
-  readonly kind: 'sha256' | 'git-sha1'
+  readonly kind: 'sha256' | 'md5' | 'git-sha1'
   readonly value: string
 }
 
@@ -187,10 +187,10 @@ function classify(error: unknown, file: RemoteFile, part: string, Failure: Downl
   return unreachable ? new Unreachable(why) : new Transient(why)
 }
 
-const names = { sha256: 'SHA-256', 'git-sha1': 'git’s SHA-1' } as const
+const names = { sha256: 'SHA-256', md5: 'MD5', 'git-sha1': 'git’s SHA-1' } as const
 
 async function digestOf(path: string, { digest, size }: RemoteFile): Promise<string> {
-  const hash = createHash(digest.kind === 'sha256' ? 'sha256' : 'sha1')
+  const hash = createHash(digest.kind === 'git-sha1' ? 'sha1' : digest.kind)
   if (digest.kind === 'git-sha1') hash.update(`blob ${size}\0`)
   await pipeline(createReadStream(path), hash)
   return hash.digest('hex')

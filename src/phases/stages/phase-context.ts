@@ -29,7 +29,7 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
       backbone: config.backbone,
       imageSize: data.imageSize,
       precision: config.precision,
-      shuffleTrain: config.data.shuffleTrain,
+      order: config.data,
     },
     createBackbone,
     trainingPlan: context.trainingPlan ?? ((request) => evaluationPlan(request)),

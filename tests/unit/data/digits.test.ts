@@ -69,7 +69,7 @@ describe('data options', () => {
       { dataset: 'digits', directory: 'data', validationFraction: 0.1, testFraction: 0.2, unreadable: 'fail', download: true },
     )
     for (const wrong of [
-      { dataset: 'mnist' },
+      { dataset: 'mnist2' },
       { validationFraction: 1 },
       { testFraction: 0 },
       { workers: 0 },

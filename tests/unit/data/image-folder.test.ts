@@ -126,10 +126,10 @@ describe('image folder', () => {
     )
   })
 
-  test('reading gives the pictures asked for, in that order, with and without the cache', async () => {
+  test('reading gives the pictures asked for, in that order, with and without the cache in memory', async () => {
     await classes('', { cat: 8, dog: 8 })
     for (const cacheMegabytes of [0, 16]) {
-      const { train } = await open({ cacheMegabytes, workers: 3 })
+      const { train } = await open({ cache: 'off', cacheMegabytes, workers: 3 })
       const levels = async (indices: number[]): Promise<number[]> => {
         const pixels = await train.read(indices)
         return indices.map((_, row) => pixels[row * 9 * 9 * 3] as number)
@@ -256,7 +256,7 @@ describe('image folder', () => {
     })
 
     test('a file that vanishes after it was checked is named', async () => {
-      const { train } = await open({ unreadable: 'skip', maxBadFraction: 0.1, cacheMegabytes: 0 })
+      const { train } = await open({ unreadable: 'skip', maxBadFraction: 0.1, cache: 'off', cacheMegabytes: 0 })
       await unlink(train.at(0).path as string)
       await assert.rejects(train.read([0]), refuses(/cannot be read \(ENOENT/))
     })

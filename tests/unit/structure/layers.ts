@@ -49,6 +49,7 @@ const mayInclude: Readonly<Record<string, readonly string[] | null>> = {
   nn: ['core', 'kernels'],
   optim: ['core'],
   augment: ['core'],
+  data: ['core', 'augment'],
   kernels: ['core'],
   dispatch: ['core'],
   snapshot: ['core'],

@@ -1,0 +1,104 @@
+/** Writing a pack: native/data/packed_file.h has the layout. */
+import { open, rename, rm, statfs } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { hashRecords } from '../../binding/index.ts'
+import { syncDirectory } from '../../util/files.ts'
+import type { LoadedPictures, PictureLoader } from '../load-pictures.ts'
+import type { PackText } from './pictures.ts'
+
+const VERSION = 1
+const PIXELS_AT = 4096
+/** Pictures decoded together: enough to keep all processors busy, little enough memory. */
+const BATCH = 128
+
+/** Bytes of a pack of `count` pictures, but for the reasons of unreadable ones. */
+export function packBytes(count: number, side: number): number {
+  return PIXELS_AT + count * (side * side * 3 + 16)
+}
+
+/** Bytes that may still be written beside `path`; infinite where the system does not say. */
+export async function freeBytes(folder: string): Promise<number> {
+  return statfs(folder).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => Infinity,
+  )
+}
+
+/**
+ * Decodes pictures 0 … count − 1 and writes them beside `path`, fsyncs, renames. What cannot be read is noted with its reason.
+ *
+ * @throws the system's error when the disk is full or refuses, the signal's reason when aborted; nothing is left behind then
+ */
+export async function writePack(
+  path: string,
+  count: number,
+  loader: PictureLoader,
+  key: string,
+  o: { readonly signal?: AbortSignal | undefined; readonly progress?: ((done: number) => void) | undefined },
+): Promise<void> {
+  const { cropTo: side, resizeTo } = loader.settings
+  const temporary = `${path}.tmp`
+  const record = side * side * 3
+  const hashes = new Uint8Array(count * 8)
+  const sizes = new Int32Array(count * 2)
+  const unreadable: { index: number; reason: string }[] = []
+  const load = (start: number): Promise<LoadedPictures> | null => {
+    if (start >= count) return null
+    const indices = Array.from({ length: Math.min(BATCH, count - start) }, (_, i) => start + i)
+    const loaded = loader.load(indices, o.signal)
+    void loaded.catch(() => undefined) // met when its turn comes
+    return loaded
+  }
+  let next: Promise<LoadedPictures> | null = null
+  try {
+    const file = await open(temporary, 'w')
+    try {
+      // The next pictures are decoded while these are hashed and written.
+      next = load(0)
+      for (let start = 0; next !== null; start += BATCH) {
+        const loaded: LoadedPictures = await next
+        next = load(start + BATCH)
+        hashes.set(await hashRecords(loaded.pixels, record), start * 8)
+        sizes.set(loaded.sizes, start * 2)
+        loaded.failures.forEach((failure, row) => {
+          if (failure !== null) unreadable.push({ index: start + row, reason: failure.message })
+        })
+        await writeAll(file, loaded.pixels, PIXELS_AT + start * record)
+        o.progress?.(Math.min(count, start + BATCH))
+      }
+      const text: PackText = { key, resizeTo, unreadable }
+      const footer = Buffer.concat([hashes, Buffer.from(sizes.buffer), Buffer.from(JSON.stringify(text))])
+      await writeAll(file, footer, PIXELS_AT + count * record)
+      await writeAll(file, await head(count, side, footer), 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    await next?.catch(() => undefined)
+    await rm(temporary, { force: true }).catch(() => undefined) // the cause is what counts
+    throw error
+  }
+}
+
+async function head(count: number, side: number, footer: Uint8Array): Promise<Uint8Array> {
+  const bytes = Buffer.alloc(PIXELS_AT)
+  bytes.write('TRIVPACK', 'latin1')
+  bytes.writeUInt32LE(VERSION, 8)
+  bytes.writeUInt32LE(side, 12)
+  bytes.writeBigUInt64LE(BigInt(count), 16)
+  bytes.writeBigUInt64LE(BigInt(PIXELS_AT + count * side * side * 3), 24)
+  bytes.writeBigUInt64LE(BigInt(footer.length), 32)
+  bytes.set(await hashRecords(footer, footer.length), 40)
+  return bytes
+}
+
+/** One call may write a part only, on a disk that is getting full. */
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten
+  }
+}

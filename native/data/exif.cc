@@ -28,6 +28,7 @@ std::optional<int> exif_orientation(const uint8_t* segment, size_t length) {
   if (!tiff.holds(0, 8)) return std::nullopt;
   if (std::memcmp(tiff.bytes, "MM", 2) == 0) tiff.big = true;
   else if (std::memcmp(tiff.bytes, "II", 2) != 0) return std::nullopt;
+  if (tiff.u16(2) != 42) return std::nullopt;
   const size_t directory = tiff.u32(4);
   if (!tiff.holds(directory, 2)) return std::nullopt;
   const size_t entries = tiff.u16(directory);

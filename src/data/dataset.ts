@@ -133,7 +133,7 @@ export function subset(
     height: dataset.height,
     width: dataset.width,
     at: (index) => dataset.at(within(index)),
-    read: (rows, signal) => dataset.read(rows.map(within), signal),
+    read: async (rows, signal) => dataset.read(rows.map(within), signal),
     unreadable,
   }
 }

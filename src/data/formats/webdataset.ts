@@ -82,7 +82,7 @@ async function picturesOf(shard: string): Promise<TarPicture[]> {
       const extension = name.slice(dot)
       const sample = samples.get(key) ?? {}
       samples.set(key, sample)
-      if (IMAGE_EXTENSIONS.has(extname(extension).toLowerCase())) {
+      if (IMAGE_EXTENSIONS.has(extname(`x${extension}`).toLowerCase())) {
         if (sample.picture) throw new DatasetError(`${shard}: sample ${key} has two pictures (${sample.picture.extension}, ${extension}). Keep one.`)
         sample.picture = { shard, key, extension, offset, length }
       } else if (extension === '.cls') sample.label = await textAt(file, offset, length, `${shard}#${name}`)

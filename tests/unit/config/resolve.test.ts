@@ -112,7 +112,7 @@ describe('configuration messages', () => {
       /--dataset: expected one of .*got "cifar1000"\. Did you mean "cifar100"/,
     )
     assert.match(complaint({ phases: ['supcom'] }), /--phases: .*got "supcom"\. Did you mean "supcon"/)
-    assert.match(complaint({ data: 'x', dataset: 'cifar10' }), /Give one of them/)
+    assert.match(complaint({ data: 'x', dataset: 'digits' }), /Give one of them/)
   })
 
   it('refuse two keys for one thing', () => {

@@ -208,6 +208,22 @@ describe('loader', () => {
     await iterator.return?.()
   })
 
+  test('a sample that comes again in an epoch is augmented anew; its first time is as if it came once', async () => {
+    const random = trainingPlan({ randomCrop: { padding: 3 } }, { ...geometry, seed: 5 })
+    const read = async (order: number[]): Promise<string[]> => {
+      const sampler = { length: order.length, indices: () => Int32Array.from(order) }
+      const out: string[] = []
+      for await (const batch of new Loader({ dataset: dataset(4), sampler, plan: random, batchSize: 2 }).epoch(1)) {
+        for (let i = 0; i < 2; i++) out.push(batch.images.data().slice(i * SIZE, (i + 1) * SIZE).join())
+        batch.dispose()
+      }
+      return out
+    }
+    const repeated = await read([3, 3, 3, 3, 3, 3, 3, 3])
+    assert.ok(new Set(repeated).size > 2)
+    assert.equal((await read([3, 2]))[0], repeated[0])
+  })
+
   test('sizes that make no sense are refused', () => {
     const data = dataset(3)
     const options = { dataset: data, sampler: sequentialSampler(data), plan, batchSize: 4 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { classBalancedSampler, randomSampler, sequentialSampler } from '../../../src/data/index.ts'
+import { balancedSampler, classBalancedSampler, namedSampler, randomSampler, repeatedSampler, sequentialSampler } from '../../../src/data/index.ts'
 import type { ClassBalancedOptions, Labelled, Sampler } from '../../../src/data/index.ts'
 import { ConfigError, DatasetError } from '../../../src/util/errors.ts'
 
@@ -96,5 +96,54 @@ describe('samplers', () => {
       DatasetError,
     )
     assert.equal(classBalancedSampler(labelled([5, 1]), { seed: 1, batchSize: 4, samplesPerClass: 1 }).length, 4)
+  })
+})
+
+describe('balanced', () => {
+  test('draws every class equally often, every member of a class once before any again', () => {
+    const dataset = labelled([90, 10, 20])
+    const order = Array.from(balancedSampler(dataset, 3).indices(2))
+    assert.equal(order.length, 120)
+    for (const label of [0, 1, 2]) {
+      const drawn = order.filter((index) => dataset.labels[index] === label)
+      assert.equal(drawn.length, 40)
+      const times = new Map<number, number>()
+      for (const index of drawn) times.set(index, (times.get(index) ?? 0) + 1)
+      const most = Math.max(...times.values())
+      assert.equal(most, Math.ceil(40 / [90, 10, 20][label]!))
+    }
+    assert.deepEqual(Array.from(balancedSampler(dataset, 3).indices(2)), order)
+    assert.notDeepEqual(Array.from(balancedSampler(dataset, 3).indices(3)), order)
+    assert.throws(() => balancedSampler(labelled([3, 0]), 1), DatasetError)
+  })
+
+  test('mixes the classes over the epoch', () => {
+    const dataset = labelled([500, 500])
+    const order = Array.from(balancedSampler(dataset, 1).indices(0))
+    const runs = order.filter((index, at) => at === 0 || dataset.labels[index] !== dataset.labels[order[at - 1] as number]).length
+    assert.ok(runs > 400 && runs < 600, `${runs} runs`)
+  })
+})
+
+describe('repeated', () => {
+  test('gives each of N / repeats pictures that often, one after the other, others in the next epoch', () => {
+    const sampler = repeatedSampler({ length: 12 }, 3, 5)
+    const order = Array.from(sampler.indices(0))
+    assert.equal(order.length, 12)
+    for (let at = 0; at < 12; at += 3) assert.equal(new Set(order.slice(at, at + 3)).size, 1)
+    assert.equal(new Set(order).size, 4)
+    assert.notDeepEqual(new Set(sampler.indices(1)), new Set(order))
+  })
+
+  test('named: each name is its sampler', () => {
+    const dataset = labelled([6, 6])
+    const order = (sampler: 'random' | 'balanced' | 'm_per_class' | 'repeated', shuffleTrain = true): number[] =>
+      Array.from(namedSampler({ sampler, samplerRepeats: 3, shuffleTrain }, dataset, 6, 4).indices(1))
+    assert.deepEqual(order('random'), Array.from(randomSampler(dataset, 4).indices(1)))
+    assert.deepEqual(order('random', false), Array.from({ length: 12 }, (_, i) => i))
+    assert.deepEqual(order('balanced'), Array.from(balancedSampler(dataset, 4).indices(1)))
+    assert.deepEqual(order('repeated'), Array.from(repeatedSampler(dataset, 3, 4).indices(1)))
+    const m = classBalancedSampler(dataset, { seed: 4, batchSize: 6, samplesPerClass: 3 })
+    assert.deepEqual(order('m_per_class'), Array.from(m.indices(1)))
   })
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { loadSplit, saveSplit, stratifiedSplit } from '../../../src/data/index.ts'
+import { loadSplit, perClass, saveSplit, stratifiedFolds, stratifiedSplit } from '../../../src/data/index.ts'
 import { DatasetError } from '../../../src/util/errors.ts'
 
 const labelsOf = (counts: readonly number[]): Int32Array =>
@@ -85,5 +85,38 @@ describe('stratified split', () => {
     } finally {
       await rm(folder, { recursive: true })
     }
+  })
+})
+
+describe('stratified folds', () => {
+  test('are everything once, equally large to one, with each class shared to one', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 7, max: 40 }), { minLength: 1, maxLength: 6 }), fc.integer({ min: 2, max: 7 }), (counts, folds) => {
+        const labels = labelsOf(counts)
+        const parts = stratifiedFolds(labels, folds, 5)
+        assert.deepEqual(parts.flat().sort((a, b) => a - b), Array.from(labels.keys()))
+        const spread = (sizes: number[]): number => Math.max(...sizes) - Math.min(...sizes)
+        assert.ok(spread(parts.map((part) => part.length)) <= 1)
+        counts.forEach((_, label) => assert.ok(spread(parts.map((part) => count(part, labels, label))) <= 1))
+      }),
+    )
+  })
+
+  test('depend on the seed, and refuse a class with fewer samples than folds', () => {
+    const labels = labelsOf([20, 20])
+    assert.deepEqual(stratifiedFolds(labels, 4, 1), stratifiedFolds(labels, 4, 1))
+    assert.notDeepEqual(stratifiedFolds(labels, 4, 1), stratifiedFolds(labels, 4, 2))
+    assert.throws(() => stratifiedFolds(labelsOf([9, 3]), 4, 1), (e) => e instanceof DatasetError && /class 1 has 3 training samples/.test(e.message))
+  })
+})
+
+describe('subset per class', () => {
+  test('takes the asked number of each class, all of a smaller one; fewer are among more', () => {
+    const labels = labelsOf([10, 3, 6])
+    const five = perClass(labels, 5, 7)
+    assert.deepEqual([0, 1, 2].map((label) => count(five, labels, label)), [5, 3, 5])
+    const two = perClass(labels, 2, 7)
+    assert.ok(two.every((index) => five.includes(index)) && two.length === 6)
+    assert.notDeepEqual(perClass(labels, 5, 8), five)
   })
 })

@@ -6,6 +6,7 @@ import { ConfigError } from '../util/errors.ts'
 import { packageFile } from '../util/package-root.ts'
 import { didYouMean } from '../util/suggest.ts'
 import type { Command } from './command.ts'
+import { dataCommand } from './commands/data.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { modelsCommand } from './commands/models.ts'
 import { predictCommand } from './commands/predict.ts'
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   sweepReportCommand,
   sweepCompareCommand,
   predictCommand,
+  dataCommand,
   doctorCommand,
   modelsCommand,
   schemaCommand,

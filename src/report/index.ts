@@ -5,6 +5,8 @@ export {
   confusionMatrixSpec,
   type ConfusionMatrixChartOptions,
 } from './confusion-matrix-chart.ts'
+export { barChartSpec, type BarChartOptions } from './bar-chart.ts'
+export { inspectionPage, type InspectionPage, type PagePicture } from './inspection-page.ts'
 export { shortLabel } from './label.ts'
 export { lineChart, lineChartSpec, type LineChartOptions, type LinePanel, type LineSeries } from './line-chart.ts'
 export { metricsJson } from './metrics-json.ts'

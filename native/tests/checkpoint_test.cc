@@ -5,12 +5,17 @@
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+
+#include <set>
 
 #include "check.h"
+#include "nn/adapters/attach.h"
 #include "nn/blocks/chain.h"
 #include "nn/blocks/checkpoint.h"
 #include "nn/blocks/conv_norm.h"
 #include "nn/blocks/linear.h"
+#include "nn/registry.h"
 
 using namespace trivium;
 using namespace trivium::nn;
@@ -160,6 +165,58 @@ static void second_gradients_are_refused() {
   CHECK_ERROR(Config, "first gradients only", torch::autograd::grad({loss}, {x}, {}, true, /*create_graph=*/true));
 }
 
+/// Whether some node of the graph behind `result` runs a part of the network again.
+static bool runs_again(const torch::Tensor& result) {
+  std::set<torch::autograd::Node*> seen;
+  std::vector<torch::autograd::Node*> open{result.grad_fn().get()};
+  while (!open.empty()) {
+    auto* node = open.back();
+    open.pop_back();
+    if (node == nullptr || !seen.insert(node).second) continue;
+    if (node->name().find("Checkpoint") != std::string::npos) return true;
+    for (const auto& edge : node->next_edges()) open.push_back(edge.function.get());
+  }
+  return false;
+}
+
+// Statistics, draws and gradients of two steps with all blocks that a network takes, with and without the option; adapters over a frozen
+// network too, where the first block's input takes no gradient.
+static void every_family_computes_the_same() {
+  const std::set<std::string> plain{"small_cnn", "cifar_cnn"}, convolutions{"small_cnn", "cifar_cnn", "resnet", "cifar_resnet"};
+  for (const auto& entry : backbones()) {
+    if (!entry.name.ends_with("_test") && entry.name != "small_cnn") continue;
+    for (const bool adapted : {false, true}) {
+      if (adapted && convolutions.contains(entry.family)) continue;
+      const auto train = [&](bool checkpoint) {
+        std::map<std::string, OptionValue> options{{"num_classes", 3.0}, {"image_size", 32.0}, {"seed", 5.0}, {"use_cbam", true},
+                                                   {"use_mixstyle", true}, {"mixstyle_p", 1.0}, {"gradient_checkpointing", checkpoint}};
+        if (!plain.contains(entry.family)) options.insert({"drop_path_rate", 0.4});
+        const auto backbone = create_backbone(entry.name, Options(entry.name, options));
+        if (adapted) {
+          attach_adapters(*backbone, Options(entry.name, {{"lora_rank", 2.0}, {"lora_dropout", 0.3}, {"use_ia3", true}, {"seed", 6.0}}));
+        }
+        backbone->train();
+        torch::manual_seed(7);
+        const auto images = torch::randn({4, 3, 32, 32});
+        std::vector<torch::Tensor> seen;
+        for (int step = 0; step < 2; ++step) {
+          const auto result = backbone->forward(images);
+          trivium::testing::report(runs_again(result) == checkpoint, __FILE__, __LINE__, entry.name + " runs its blocks as without the option");
+          result.square().sum().backward();
+          seen.push_back(result.detach());
+        }
+        for (const auto& parameter : backbone->parameters()) {
+          if (parameter.requires_grad()) seen.push_back(parameter.grad());
+        }
+        for (const auto& [name, value] : named_state(*backbone)) seen.push_back(value.detach());
+        seen.push_back(torch::rand({2}));
+        return seen;
+      };
+      expect_equal(train(true), train(false), 1e-5);
+    }
+  }
+}
+
 int main() {
   everything_is_as_without();
   only_the_input_is_kept();
@@ -168,5 +225,6 @@ int main() {
   a_weight_used_outside_too_gets_both_gradients();
   the_owner_lives_as_long_as_the_graph();
   second_gradients_are_refused();
+  every_family_computes_the_same();
   return trivium::testing::finish("checkpoint");
 }

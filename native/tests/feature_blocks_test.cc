@@ -44,6 +44,31 @@ static void cbam_is_the_authors(const Json& golden) {
   CHECK_NEAR(buffers["SpatialGate.spatial.bn.running_var"], values(golden["running_var"]), 1e-6);
 }
 
+// Tokens are a map row by row, and class token and registers no part of it.
+static void cbam_takes_tokens_as_a_map() {
+  torch::manual_seed(3);
+  Cbam cbam(8);
+  cbam.eval();
+  constexpr int64_t kSide = 3;
+  const auto map = torch::randn({2, 8, kSide, kSide});
+  const auto expected = cbam.forward(map);
+  for (const int64_t prefix : {0, 1, 5}) {
+    auto tokens = torch::randn({2, prefix + kSide * kSide, 8});
+    for (int64_t row = 0; row < kSide; ++row) {
+      for (int64_t column = 0; column < kSide; ++column) {
+        tokens.select(1, prefix + row * kSide + column).copy_(map.select(2, row).select(2, column));
+      }
+    }
+    const auto result = cbam.on_tokens(tokens, prefix, kSide);
+    CHECK_TRUE(result.slice(1, 0, prefix).equal(tokens.slice(1, 0, prefix)));
+    for (int64_t row = 0; row < kSide; ++row) {
+      for (int64_t column = 0; column < kSide; ++column) {
+        CHECK_NEAR(result.select(1, prefix + row * kSide + column), expected.select(2, row).select(2, column), 1e-6);
+      }
+    }
+  }
+}
+
 static void mixstyle_is_the_authors(const Json& golden) {
   const auto lambda = torch::tensor({0.25, 0.9, 0.0}).view({3, 1, 1, 1});
   const auto order = torch::tensor({2, 0, 1}, torch::kLong);
@@ -171,6 +196,7 @@ int main() {
   at::set_num_threads(1);
   const auto golden = trivium::testing::golden("feature_blocks.json");
   cbam_is_the_authors(golden["cbam"]);
+  cbam_takes_tokens_as_a_map();
   mixstyle_is_the_authors(golden["mixstyle"]);
   mixstyle_draws();
   mixstyle_draws_lambda_for_each_sample_and_one_gate_for_the_batch();

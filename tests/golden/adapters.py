@@ -104,6 +104,7 @@ LAYERED = [
     "convnext_tiny",
     "swinv2_tiny_window8_256",
     "eva02_tiny_patch14_224",
+    "vit_tiny_patch16_dinov3_qkvb",
 ]
 
 if __name__ == "__main__":

@@ -171,12 +171,6 @@ torch::Tensor VisionTransformer::embed(const torch::Tensor& images) {
   return added.defined() ? tokens + added : tokens;
 }
 
-torch::Tensor VisionTransformer::refined(const torch::Tensor& tokens) {
-  const auto map = tokens.slice(1, prefix_).transpose(1, 2).reshape({-1, shape_.width, side_, side_});  // [N, D, side, side]
-  const auto patches = cbam_->forward(map).flatten(2).transpose(1, 2);
-  return prefix_ > 0 ? at::cat({tokens.slice(1, 0, prefix_), patches}, 1) : patches;
-}
-
 torch::Tensor VisionTransformer::forward_features(const torch::Tensor& images) {
   auto tokens = embed(images);
   TokenState state;
@@ -197,7 +191,7 @@ torch::Tensor VisionTransformer::forward_features(const torch::Tensor& images) {
     if (mixstyle_ && i + 1 < shape_.depth && (i + 1 == std::max<int64_t>(1, shape_.depth / 4) || i + 1 == shape_.depth / 2)) {
       tokens = mixstyle_->mix_tokens(tokens, prefix_);
     }
-    if (cbam_ && i + 2 == shape_.depth) tokens = refined(tokens);
+    if (cbam_ && i + 2 == shape_.depth) tokens = cbam_->on_tokens(tokens, prefix_, side_);
   }
   tokens = unmerge_tokens(tokens, state);
   return shape_.norm_after_pool ? tokens : norm_->forward(tokens);

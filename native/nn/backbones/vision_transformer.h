@@ -66,7 +66,6 @@ class VisionTransformer : public Backbone {
   void build_blocks(const Options& options);
   void initialise();
   torch::Tensor embed(const torch::Tensor& images);
-  torch::Tensor refined(const torch::Tensor& tokens);
 
   TransformerShape shape_;
   int64_t side_ = 0, prefix_ = 0;  // patches along a side; class token and registers

@@ -80,6 +80,13 @@ Cbam::Cbam(int64_t channels) {
 
 torch::Tensor Cbam::forward(const torch::Tensor& map) { return spatial_gate_->forward(channel_gate_->forward(map)); }
 
+torch::Tensor Cbam::on_tokens(const torch::Tensor& tokens, int64_t prefix, int64_t side) {
+  // The batch is −1 and never a number: a number would be frozen into a traced graph.
+  const auto map = tokens.slice(1, prefix).transpose(1, 2).reshape({-1, tokens.size(2), side, side});
+  const auto patches = forward(map).flatten(2).transpose(1, 2);
+  return prefix > 0 ? at::cat({tokens.slice(1, 0, prefix), patches}, 1) : patches;
+}
+
 std::shared_ptr<Cbam> read_cbam(const Options& options, int64_t channels) {
   return options.boolean("use_cbam", false) ? std::make_shared<Cbam>(channels) : nullptr;
 }

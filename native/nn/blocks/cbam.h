@@ -18,6 +18,9 @@ class Cbam : public Module, public AddedBlock {
   explicit Cbam(int64_t channels);
   torch::Tensor forward(const torch::Tensor& map) override;
 
+  /// [N, P + side², C] → the same: the tokens after the first P (class token, registers) as a map, row by row. Those stay as they are.
+  torch::Tensor on_tokens(const torch::Tensor& tokens, int64_t prefix, int64_t side);
+
  private:
   std::shared_ptr<Module> channel_gate_, spatial_gate_;
 };

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "nn/freeze.h"
 #include "nn/tree_mutex.h"
+#include "nn/blocks/hidden_mix.h"
 #include "nn/cost.h"
 
 namespace trivium::bindings {
@@ -109,6 +110,33 @@ Napi::Value run(const Napi::CallbackInfo& info) {
         if constexpr (step == Step::Features) return tensor_result(backbone->forward_features(input));
         return tensor_result(backbone->pool(input));
       });
+}
+
+// moduleForwardMixed(module, images, mode, {part, lambda, partners | null, own | null}) → Promise<{output, parts: number[][]}>
+Napi::Value forward_mixed(const Napi::CallbackInfo& info) {
+  const auto o = info[3].As<Napi::Object>();
+  nn::HiddenMix mix{o.Get("part").As<Napi::Number>().Int64Value(), o.Get("lambda").As<Napi::Number>().DoubleValue(), {}, {}};
+  if (!o.Get("partners").IsNull()) mix.partners = unwrap_tensor(o.Get("partners"), "partners");
+  if (!o.Get("own").IsNull()) mix.own = unwrap_tensor(o.Get("own"), "own");
+  return Environment::of(info.Env())
+      .engine.submit(info.Env(), to_mode(info[2]),
+                     [module = ModuleWrap::of(info[0], "network").backbone(), images = unwrap_tensor(info[1], "images"), mix] {
+                       expect_images(images);
+                       const nn::HiddenMixScope scope(mix);
+                       auto output = module->forward(images);
+                       const auto count = static_cast<int64_t>(scope.parts().size());
+                       if (mix.part >= count)
+                         throw error(ErrorKind::Config, "hidden mixing: expected a part below ", count, ", the parts of this network, but got ",
+                                     mix.part);
+                       return Queue::Resolve([output, parts = scope.parts()](Napi::Env env) -> Napi::Value {
+                         auto shapes = Napi::Array::New(env, parts.size());
+                         for (uint32_t i = 0; i < parts.size(); i++) shapes.Set(i, from_shape(env, parts[i]));
+                         auto result = Napi::Object::New(env);
+                         result.Set("output", wrap_tensor(env, output));
+                         result.Set("parts", shapes);
+                         return result;
+                       });
+                     });
 }
 
 // moduleClassify(module, images, mode) → Promise<[logits, probabilities, features]>
@@ -278,6 +306,7 @@ void register_modules(Napi::Env env, Napi::Object exports) {
   export_function<run<Step::Features>>(env, exports, "moduleForwardFeatures");
   export_function<run<Step::Pool>>(env, exports, "modulePool");
   export_function<classify>(env, exports, "moduleClassify");
+  export_function<forward_mixed>(env, exports, "moduleForwardMixed");
   export_function<train>(env, exports, "moduleTrain");
   export_function<named_parameters>(env, exports, "moduleNamedParameters");
   export_function<named_buffers>(env, exports, "moduleNamedBuffers");

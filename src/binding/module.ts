@@ -5,6 +5,18 @@ import { native } from './native.ts'
 import type { BackboneCost, BackboneEntry, Depth, ModuleHandle, ModuleInfo, Options } from './native.ts'
 import { Tensor, fromHandles, toHandles } from './tensor.ts'
 
+/** How hidden states are mixed: x · lambda + x[partners] · (1 − lambda), or by whole tokens. */
+export interface HiddenMix {
+  /** The input of this part of the network; −1: of none. */
+  readonly part: number
+  /** Default 1. */
+  readonly lambda?: number
+  /** int64 [N] */
+  readonly partners?: Tensor | null
+  /** bool [tokens of patches]: where the own token stays; instead of lambda. */
+  readonly own?: Tensor | null
+}
+
 export interface ClassifierParts {
   readonly backbone: NativeModule
   /** null: the backbone's own classifier gives the logits. */
@@ -47,6 +59,23 @@ export class NativeModule {
   /** Backbone: images [N, 3, S, S] → logits, or pooled features [N, D] when made with num_classes 0. Head: [N, D] → [N, C]. */
   async forward(input: Tensor): Promise<Tensor> {
     return new Tensor(await native.moduleForward(this.handle, input.handle, context().mode))
+  }
+
+  /**
+   * Backbones: `forward` with the hidden states of one part mixed within the batch (manifold mixup; with `own`, MixToken). Part −1
+   * mixes nothing. `parts` are the shapes of what entered each part.
+   *
+   * @throws {ConfigError} for a part that the network does not have, or tokens that it does not have there
+   */
+  async forwardMixed(images: Tensor, mix: HiddenMix): Promise<{ output: Tensor; parts: number[][] }> {
+    const { part, lambda = 1, partners = null, own = null } = mix
+    const { output, parts } = await native.moduleForwardMixed(this.handle, images.handle, context().mode, {
+      part,
+      lambda,
+      partners: partners?.handle ?? null,
+      own: own?.handle ?? null,
+    })
+    return { output: new Tensor(output), parts }
   }
 
   /** Backbones: what timm's forward_features returns, in timm's layout. */

@@ -146,6 +146,12 @@ export interface Addon {
     std: readonly number[],
   ): Promise<ModuleHandle>
   moduleForward(m: ModuleHandle, input: TensorHandle, mode: number): Promise<TensorHandle>
+  moduleForwardMixed(
+    m: ModuleHandle,
+    images: TensorHandle,
+    mode: number,
+    mix: { part: number; lambda: number; partners: TensorHandle | null; own: TensorHandle | null },
+  ): Promise<{ output: TensorHandle; parts: number[][] }>
   moduleForwardFeatures(m: ModuleHandle, input: TensorHandle, mode: number): Promise<TensorHandle>
   modulePool(m: ModuleHandle, input: TensorHandle, mode: number): Promise<TensorHandle>
   moduleClassify(

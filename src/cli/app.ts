@@ -7,6 +7,7 @@ import { packageFile } from '../util/package-root.ts'
 import { didYouMean } from '../util/suggest.ts'
 import type { Command } from './command.ts'
 import { dataCommand } from './commands/data.ts'
+import { augmentPreviewCommand } from './commands/augment-preview.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { modelsCommand } from './commands/models.ts'
 import { predictCommand } from './commands/predict.ts'
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   sweepCompareCommand,
   predictCommand,
   dataCommand,
+  augmentPreviewCommand,
   doctorCommand,
   modelsCommand,
   schemaCommand,

@@ -25,6 +25,8 @@ export interface Batch {
   /** N */
   readonly size: number
   readonly views: number
+  /** The epoch that the batch belongs to, from 0. */
+  readonly epoch: number
   /** Frees the tensors; the consumer's part. */
   dispose(): void
 }
@@ -142,6 +144,7 @@ export class Loader {
         indices: Int32Array.from(chosen),
         size: samples.length,
         views,
+        epoch,
         dispose() {
           images.dispose()
           labels.dispose()

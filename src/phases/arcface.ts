@@ -1,7 +1,8 @@
 /** Phase arcface: metric tuning with an additive angular margin (Deng et al. 2019, arXiv 1801.07698). */
-import { arcfaceLoss } from '../losses/index.ts'
+import { arcfaceLoss, mixedLabelLoss } from '../losses/index.ts'
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
+import { batchMixer } from './mixing.ts'
 import { arcfaceOptionsSchema, unavailableArcface, type ArcFaceOptions } from './options/arcface.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
@@ -22,7 +23,11 @@ export const arcfacePhase: Phase<ArcFaceOptions> = {
           return classificationTask('arcface', parts, {
             scale: options.scale,
             backboneLrScale: options.backboneLrScale,
-            loss: async (outputs, { labels }) => ({ loss: arcfaceLoss(outputs, labels, options), parts: {} }),
+            mixer: batchMixer('arcface', options, context.seed),
+            loss: async ({ outputs, labels }) => ({
+              loss: mixedLabelLoss(labels, (hard) => arcfaceLoss(outputs, hard, options)),
+              parts: {},
+            }),
           })
         },
       },

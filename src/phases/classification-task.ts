@@ -1,30 +1,34 @@
 /** Training tasks over class labels: what train, arcface and distill share. */
-import type { Tensor } from '../binding/index.ts'
 import type { Batch } from '../data/index.ts'
 import type { Networks, StepOutput, TrainingTask } from '../train/index.ts'
-import { forwardNetworks } from '../train/index.ts'
 import type { PhaseName } from './context.ts'
+import type { BatchMixer, MixedStep } from './mixing.ts'
 import type { TaskParts } from './training-phase.ts'
 import { classifierValidation, correctCount } from './validation.ts'
 
 export interface ClassificationLoss {
-  /** @param outputs of the head [N, C] @param batch its labels and images */
-  (outputs: Tensor, batch: Batch): Promise<Pick<StepOutput, 'loss' | 'parts'>>
+  /** @param step outputs of the head [N, C], labels and images, mixed or not */
+  (step: MixedStep): Promise<Pick<StepOutput, 'loss' | 'parts'>>
 }
 
 /** @param scale what the head's outputs are multiplied by to be logits */
 export function classificationTask(
   name: PhaseName,
   parts: TaskParts,
-  options: { readonly scale: number; readonly loss: ClassificationLoss; readonly backboneLrScale?: number },
+  options: {
+    readonly scale: number
+    readonly mixer: BatchMixer
+    readonly loss: ClassificationLoss
+    readonly backboneLrScale?: number
+  },
 ): TrainingTask {
   const { precision, validation } = parts
   return {
     name,
     async compute(networks: Networks, batch: Batch) {
-      const { outputs } = await forwardNetworks(networks, batch.images, precision)
-      const computed = await options.loss(outputs, batch)
-      return { ...computed, correct: correctCount(outputs.detach(), batch.labels) }
+      const step = await options.mixer.forward(networks, batch, precision)
+      const computed = await options.loss(step)
+      return { ...computed, correct: correctOf(step) }
     },
     trainable: ({ backbone, head }) => [
       {
@@ -37,4 +41,12 @@ export function classificationTask(
     ],
     validate: validation === null ? null : classifierValidation(validation, { scale: options.scale, precision }),
   }
+}
+
+/** Of a mixed picture each of its two labels counts by its share. */
+function correctOf({ outputs, labels: { own, mixed } }: MixedStep): number {
+  const scores = outputs.detach()
+  const right = correctCount(scores, own)
+  if (mixed === null) return right
+  return mixed.lambda * right + (1 - mixed.lambda) * correctCount(scores, mixed.partner)
 }

@@ -17,6 +17,8 @@ export const phases: { readonly [Name in PhaseName]: Phase<PipelineConfig[Name]>
   export: exportPhase,
 }
 
+export { augmentPreview, type PreviewOptions } from './augment-preview.ts'
+export { phaseSeed } from './training-phase.ts'
 export { phaseNames, predecessors, silentProgress, trainingPhaseNames } from './context.ts'
 export type { Phase, PhaseContext, PhaseName, PhaseResult, ProgressReporter, RunPaths } from './context.ts'
 export { PipelineOrchestrator } from './orchestrator.ts'

@@ -1,9 +1,9 @@
 /** Phase supcon: supervised contrastive pretraining (Khosla et al. 2020, arXiv 2004.11362). */
-import { torch } from '../binding/index.ts'
 import { classBalancedSampler } from '../data/index.ts'
-import { supconLoss } from '../losses/index.ts'
-import { forwardNetworks, type TrainingTask } from '../train/index.ts'
+import { mixedLabelLoss, supconLoss } from '../losses/index.ts'
+import type { TrainingTask } from '../train/index.ts'
 import type { Phase } from './context.ts'
+import { batchMixer, type BatchMixer } from './mixing.ts'
 import { supconOptionsSchema, unavailableSupcon, type SupConOptions } from './options/supcon.ts'
 import { runTrainingPhase, type TaskParts } from './training-phase.ts'
 import { embeddingValidation } from './validation.ts'
@@ -29,7 +29,7 @@ export const supconPhase: Phase<SupConOptions> = {
             samplesPerClass: options.samplesPerClass,
             ...(options.classesPerBatch === null ? {} : { classesPerBatch: options.classesPerBatch }),
           }),
-        task: (parts) => supconTask(options, parts),
+        task: (parts) => supconTask(options, parts, batchMixer('supcon', options, context.seed)),
       },
       options,
       context,
@@ -37,14 +37,12 @@ export const supconPhase: Phase<SupConOptions> = {
   },
 }
 
-function supconTask(options: SupConOptions, { precision, validation }: TaskParts): TrainingTask {
+function supconTask(options: SupConOptions, { precision, validation }: TaskParts, mixer: BatchMixer): TrainingTask {
   return {
     name: 'supcon',
     async compute(networks, batch) {
-      const { outputs } = await forwardNetworks(networks, batch.images, precision)
-      // images are stacked view by view, so the labels repeat as a block
-      const labels = torch.ops.cat(Array.from({ length: batch.views }, () => batch.labels))
-      return { loss: supconLoss(outputs, labels, options), parts: {}, correct: null }
+      const { outputs, labels } = await mixer.forward(networks, batch, precision)
+      return { loss: mixedLabelLoss(labels, (hard) => supconLoss(outputs, hard, options)), parts: {}, correct: null }
     },
     trainable: ({ backbone, head }) => [
       { prefix: 'backbone', parameters: backbone.namedParameters(), layers: backbone.depth.layers },

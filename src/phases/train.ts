@@ -1,7 +1,8 @@
 /** Phase train: plain supervised training, from a configuration with flat keys or a `train` section. */
-import { arcfaceLoss, crossEntropyLoss } from '../losses/index.ts'
+import { arcfaceLoss, crossEntropyLoss, mixedLabelLoss } from '../losses/index.ts'
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
+import { batchMixer } from './mixing.ts'
 import { trainOptionsSchema, unavailableTrain, type TrainOptions } from './options/train.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
@@ -22,8 +23,11 @@ export const trainPhase: Phase<TrainOptions> = {
         task: (parts) =>
           classificationTask('train', parts, {
             scale,
-            loss: async (outputs, { labels }) => ({
-              loss: cosine ? arcfaceLoss(outputs, labels, options) : crossEntropyLoss(outputs, labels, options),
+            mixer: batchMixer('train', options, context.seed),
+            loss: async ({ outputs, labels }) => ({
+              loss: mixedLabelLoss(labels, (hard) =>
+                cosine ? arcfaceLoss(outputs, hard, options) : crossEntropyLoss(outputs, hard, options),
+              ),
               parts: {},
             }),
           }),

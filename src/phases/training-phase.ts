@@ -319,7 +319,8 @@ function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOpti
   return new Loader({ dataset, sampler, plan, batchSize, views: recipe.views, dropLast: true, device })
 }
 
-function phaseSeed(seed: number, phase: PhaseName): number {
+/** Each phase draws its own sequence. */
+export function phaseSeed(seed: number, phase: PhaseName): number {
   const offsets: Record<PhaseName, number> = { train: 1, supcon: 2, arcface: 3, distill: 4, evaluate: 5, export: 6 }
   return seed * 16 + offsets[phase]
 }

@@ -7,6 +7,7 @@ export {
 } from './confusion-matrix-chart.ts'
 export { barChartSpec, type BarChartOptions } from './bar-chart.ts'
 export { inspectionPage, type InspectionPage, type PagePicture } from './inspection-page.ts'
+export { contactSheet, type SheetOptions, type SheetPicture } from './contact-sheet.ts'
 export { shortLabel } from './label.ts'
 export { lineChart, lineChartSpec, type LineChartOptions, type LinePanel, type LineSeries } from './line-chart.ts'
 export { metricsJson } from './metrics-json.ts'

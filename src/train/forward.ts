@@ -1,5 +1,5 @@
 /** One pass through backbone and head, each in its precision. */
-import { torch, type Tensor } from '../binding/index.ts'
+import { torch, type HiddenMix, type Tensor } from '../binding/index.ts'
 import type { Networks } from './task.ts'
 
 /**
@@ -7,15 +7,17 @@ import type { Networks } from './task.ts'
  * scale 30, bfloat16's 2⁻⁸ of a cosine is an error of 0.1 in a logit.
  *
  * @param images [N, 3, S, S] float32
+ * @param mix    how hidden states are mixed on their way
  * @returns features [N, D] and the head's outputs [N, …], both float32
  */
 export async function forwardNetworks(
   networks: Networks,
   images: Tensor,
   precision: 'float32' | 'bfloat16',
+  mix: HiddenMix | null = null,
 ): Promise<{ features: Tensor; outputs: Tensor }> {
-  const raw = await torch.autocast(precision === 'bfloat16' ? 'bfloat16' : null, () =>
-    networks.backbone.forward(images),
+  const raw = await torch.autocast(precision === 'bfloat16' ? 'bfloat16' : null, async () =>
+    mix === null ? networks.backbone.forward(images) : (await networks.backbone.forwardMixed(images, mix)).output,
   )
   return torch.autocast(null, async () => {
     const features = raw.dtype === 'float32' ? raw : raw.to('float32')

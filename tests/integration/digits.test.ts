@@ -234,10 +234,9 @@ test('digits › a truncated snapshot is refused by file, and evaluation of an e
 
 test('digits › an option that waits for its machinery ends the phase by name, never in silence', async () => {
   await assert.rejects(
-    run('later', ['arcface'], { arcface: { mixMethod: 'cutmix' } }),
-    /arcface\.mixMethod is not available yet/,
+    run('later', ['arcface'], { arcface: { useAdaface: true } }),
+    /arcface\.useAdaface is not available yet/,
   )
-  await assert.rejects(run('later', ['supcon'], { supcon: { useManifoldMixup: true } }), /supcon\.useManifoldMixup/)
   await assert.rejects(run('whole', ['evaluate'], { evaluate: { ttaRuns: 3 } }), /evaluate\.ttaRuns/)
 })
 

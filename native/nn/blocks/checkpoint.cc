@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "nn/blocks/hidden_mix.h"
 
 namespace trivium::nn {
 namespace {
@@ -172,7 +173,9 @@ bool takes_gradient(const std::shared_ptr<torch::nn::Module>& owner) {
 
 }  // namespace
 
-torch::Tensor checkpointed(bool on, const Body& f, const torch::Tensor& x, const std::shared_ptr<torch::nn::Module>& owner) {
+torch::Tensor checkpointed(bool on, const Body& f, const torch::Tensor& input, const std::shared_ptr<torch::nn::Module>& owner) {
+  const PartScope part;
+  const torch::Tensor x = part.enter(input);
   if (!on || !at::GradMode::is_enabled()) return f(x);
   if (!x.requires_grad() && owner && !takes_gradient(owner)) return f(x);
   const auto recipe = c10::make_intrusive<Recipe>();

@@ -1,14 +1,7 @@
 import { z } from 'zod'
 import { arcfaceLossShape, type ArcFaceLossOptions } from '../../losses/index.ts'
 import type { Unavailable } from '../../util/unavailable.ts'
-import {
-  checkedTraining,
-  mixingShape,
-  trainingShape,
-  unavailableMixing,
-  type MixingOptions,
-  type TrainingOptions,
-} from './training.ts'
+import { checkedTraining, mixingShape, trainingShape, type MixingOptions, type TrainingOptions } from './training.ts'
 
 /** Metric tuning: a cosine head with an angular margin on the target class. */
 export interface ArcFaceOptions extends TrainingOptions, MixingOptions, ArcFaceLossOptions {
@@ -32,7 +25,6 @@ const schema: z.ZodType<ArcFaceOptions> = z.strictObject({
 
 export const arcfaceOptionsSchema: z.ZodType<ArcFaceOptions> = checkedTraining(schema, 20)
 export const unavailableArcface: readonly Unavailable[] = [
-  ...unavailableMixing,
   { key: 'useCurricularface', what: 'the CurricularFace margin', isSet: (value) => value === true },
   { key: 'useAdaface', what: 'the AdaFace margin', isSet: (value) => value === true },
 ]

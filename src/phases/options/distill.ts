@@ -2,14 +2,7 @@ import { z } from 'zod'
 import { arcfaceLossShape, type ArcFaceLossOptions } from '../../losses/index.ts'
 import { adapterOptions, backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
 import type { Unavailable } from '../../util/unavailable.ts'
-import {
-  checkedTraining,
-  mixingShape,
-  trainingShape,
-  unavailableMixing,
-  type MixingOptions,
-  type TrainingOptions,
-} from './training.ts'
+import { checkedTraining, mixingShape, trainingShape, type MixingOptions, type TrainingOptions } from './training.ts'
 
 /** Distillation: the student learns the teacher's soft scores and the labels together. */
 export interface DistillOptions extends TrainingOptions, MixingOptions, ArcFaceLossOptions {
@@ -73,4 +66,4 @@ const schema: z.ZodType<DistillOptions> = z
   })
 
 export const distillOptionsSchema: z.ZodType<DistillOptions> = checkedTraining(schema, 10)
-export const unavailableDistill: readonly Unavailable[] = unavailableMixing
+export const unavailableDistill: readonly Unavailable[] = []

@@ -1,14 +1,7 @@
 import { z } from 'zod'
 import { supconLossShape, type SupConLossOptions } from '../../losses/index.ts'
 import type { Unavailable } from '../../util/unavailable.ts'
-import {
-  checkedTraining,
-  mixingShape,
-  trainingShape,
-  unavailableMixing,
-  type MixingOptions,
-  type TrainingOptions,
-} from './training.ts'
+import { checkedTraining, mixingShape, trainingShape, type MixingOptions, type TrainingOptions } from './training.ts'
 
 /** Supervised contrastive pretraining: two views, class-balanced batches, a projection head that is thrown away later. */
 export interface SupConOptions extends TrainingOptions, MixingOptions, SupConLossOptions {
@@ -40,4 +33,4 @@ const schema: z.ZodType<SupConOptions> = z.strictObject({
 })
 
 export const supconOptionsSchema: z.ZodType<SupConOptions> = checkedTraining(schema, 20)
-export const unavailableSupcon: readonly Unavailable[] = unavailableMixing
+export const unavailableSupcon: readonly Unavailable[] = []

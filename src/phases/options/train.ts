@@ -1,13 +1,6 @@
 import { z } from 'zod'
 import type { Unavailable } from '../../util/unavailable.ts'
-import {
-  checkedTraining,
-  mixingShape,
-  trainingShape,
-  unavailableMixing,
-  type MixingOptions,
-  type TrainingOptions,
-} from './training.ts'
+import { checkedTraining, mixingShape, trainingShape, type MixingOptions, type TrainingOptions } from './training.ts'
 
 /** Plain supervised training. The flat keys of a simple configuration (num_epochs, learning_rate …) arrive here. */
 export interface TrainOptions extends TrainingOptions, MixingOptions {
@@ -27,4 +20,4 @@ const schema: z.ZodType<TrainOptions> = z.strictObject({
 })
 
 export const trainOptionsSchema: z.ZodType<TrainOptions> = checkedTraining(schema, 10)
-export const unavailableTrain: readonly Unavailable[] = unavailableMixing
+export const unavailableTrain: readonly Unavailable[] = []

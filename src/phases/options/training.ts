@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { augmentationOptionsSchema, type AugmentationOptions } from '../../augment/index.ts'
 import { backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
 import type { OptionShape } from '../../util/option-shape.ts'
-import type { Unavailable } from '../../util/unavailable.ts'
 import type { Precision } from '../context.ts'
 import { freezeSchema, type FreezeOptions } from './freeze.ts'
 
@@ -146,24 +145,23 @@ export function checkedTraining<T extends TrainingOptions>(schema: z.ZodType<T>,
     )
 }
 
-const isTrue = (value: unknown): boolean => value === true
-
-/** Keys of every training phase that are read but wait for their machinery. */
+/** Mixing within a batch. */
 export const mixingShape: OptionShape<MixingOptions> = {
-  mixMethod: z.enum(['none', 'mixup', 'cutmix', 'tokenmix', 'mixtoken']).default('none'),
-  useManifoldMixup: z.boolean().default(false),
+  mixMethod: z
+    .enum(['none', 'mixup', 'cutmix', 'fmix', 'cutout', 'tokenmix', 'mixtoken'])
+    .default('none')
+    .describe('how the pictures of a batch are mixed; mixtoken mixes tokens, in vision transformers'),
+  mixAlpha: z.number().positive().default(1).describe('of the Beta(alpha, alpha) of the mixing weight'),
+  mixProbability: z.number().min(0).max(1).default(1).describe('that a batch is mixed'),
+  useManifoldMixup: z
+    .boolean()
+    .default(false)
+    .describe('mix hidden states at a random depth; with mix_method, half of the batches each'),
 }
 
 export interface MixingOptions {
-  readonly mixMethod: 'none' | 'mixup' | 'cutmix' | 'tokenmix' | 'mixtoken'
+  readonly mixMethod: 'none' | 'mixup' | 'cutmix' | 'fmix' | 'cutout' | 'tokenmix' | 'mixtoken'
+  readonly mixAlpha: number
+  readonly mixProbability: number
   readonly useManifoldMixup: boolean
 }
-
-export const unavailableMixing: readonly Unavailable[] = [
-  {
-    key: 'mixMethod',
-    what: 'mixing images within a batch',
-    isSet: (value) => value !== undefined && value !== null && value !== 'none',
-  },
-  { key: 'useManifoldMixup', what: 'manifold mixup', isSet: isTrue },
-]

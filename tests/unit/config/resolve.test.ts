@@ -327,10 +327,7 @@ describe('published configurations', () => {
     for (const [, line, key] of named)
       assert.ok(text[Number(line) - 1]?.includes((key ?? '').split('.').at(-1) ?? '?'), `${key} at ${line}`)
     assert.deepEqual(named.map(([, , key]) => key).sort(), [
-      'arcface.mix_method',
       'arcface.use_curricularface',
-      'arcface.use_manifold_mixup',
-      'distill.use_manifold_mixup',
       'logging.wandb.enabled',
     ])
   })

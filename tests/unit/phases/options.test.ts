@@ -73,7 +73,7 @@ test('options › what waits for its machinery is accepted, and found when it is
   })
   assert.deepEqual(
     findUnavailable(arcface, unavailableArcface).map(({ key }) => key),
-    ['mixMethod', 'useCurricularface'],
+    ['useCurricularface'],
   )
   assert.deepEqual(findUnavailable(train, unavailableTrain), [])
   assert.deepEqual(

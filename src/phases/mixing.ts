@@ -1,0 +1,133 @@
+/**
+ * Mixing within a batch, for every phase: pictures before the network (mixup, cutmix, fmix, cutout, tokenmix), tokens as they enter its
+ * blocks (MixToken, Jiang et al. 2021, https://arxiv.org/abs/2104.10858), hidden states at a random depth (manifold mixup, Verma et al.
+ * 2018, https://arxiv.org/abs/1806.05236: one depth, one λ and one permutation for a batch).
+ */
+import { torch, type HiddenMix, type Tensor } from '../binding/index.ts'
+import { batchRng, beta, boxMask, drawPartners, mixImages, type MixKey } from '../augment/index.ts'
+import type { Batch } from '../data/index.ts'
+import type { Labels } from '../losses/index.ts'
+import { forwardNetworks, type Networks } from '../train/index.ts'
+import { ConfigError } from '../util/errors.ts'
+import type { Precision } from './context.ts'
+import type { MixingOptions } from './options/training.ts'
+
+/** A batch as the network saw it, and what its labels have become. */
+export interface MixedStep {
+  /** Outputs of the head. */
+  readonly outputs: Tensor
+  /** [views · N, 3, S, S], mixed where pictures were mixed: what a teacher is shown. */
+  readonly images: Tensor
+  /** [views · N] */
+  readonly labels: Labels
+  /** Whom the network mixed inside, where `images` are not mixed: a teacher's scores are mixed with the labels. */
+  readonly hiddenPartners: Tensor | null
+}
+
+export interface BatchMixer {
+  forward(networks: Networks, batch: Batch, precision: Precision): Promise<MixedStep>
+}
+
+/** @param name the phase's, for messages */
+export function batchMixer(name: string, options: MixingOptions, seed: number): BatchMixer {
+  let parts: number[][] | null = null
+  return {
+    async forward(networks, batch, precision) {
+      const key = { seed, epoch: batch.epoch, sample: batch.ids[0] ?? 0 }
+      const labels = everyView(batch.labels, batch)
+      const kind = kindOf(options, key)
+      if (kind === 'none') {
+        const { outputs } = await forwardNetworks(networks, batch.images, precision)
+        return { outputs, images: batch.images, labels: { own: labels, mixed: null }, hiddenPartners: null }
+      }
+      if (kind !== 'mixtoken' && kind !== 'manifold') {
+        const mixture = mixImages(batch.images, { method: kind, alpha: options.mixAlpha, views: batch.views }, key)
+        const { images, partners, lambda } = mixture
+        const { outputs } = await forwardNetworks(networks, images, precision)
+        return { outputs, images, labels: mixed(labels, partners, lambda), hiddenPartners: null }
+      }
+      parts ??= await partsOf(networks, batch)
+      const mix =
+        kind === 'manifold' ? manifold(options, parts, batch, key) : mixToken(name, options, parts, batch, key)
+      const { outputs } = await forwardNetworks(networks, batch.images, precision, mix)
+      return {
+        outputs,
+        images: batch.images,
+        labels: mixed(labels, mix.partners, mix.lambda),
+        hiddenPartners: mix.partners,
+      }
+    },
+  }
+}
+
+type Kind = MixingOptions['mixMethod'] | 'manifold'
+
+/** A place of the draws beside those of the mixing itself. */
+function kindOf(options: MixingOptions, key: MixKey): Kind {
+  const { mixMethod, useManifoldMixup, mixProbability } = options
+  if (mixMethod === 'none' && !useManifoldMixup) return 'none'
+  const rng = batchRng(key, 'choice')
+  if (rng.uniform() >= mixProbability) return 'none'
+  if (!useManifoldMixup) return mixMethod
+  return mixMethod === 'none' || rng.uniform() < 0.5 ? 'manifold' : mixMethod
+}
+
+function mixed(own: Tensor, partners: Tensor, lambda: number): Labels {
+  return { own, mixed: { partner: torch.ops.indexSelect(own, 0, partners), lambda } }
+}
+
+/** Images are stacked view by view, so the labels repeat as a block. */
+function everyView(labels: Tensor, { views }: Batch): Tensor {
+  return views === 1 ? labels : torch.ops.cat(Array.from({ length: views }, () => labels))
+}
+
+/** Shapes of what enters the parts of the network, from one picture. */
+function partsOf({ backbone }: Networks, { images }: Batch): Promise<number[][]> {
+  return torch.noGrad(async () => {
+    // in evaluation mode, so that no running statistics move
+    backbone.train(false)
+    try {
+      return (await backbone.forwardMixed(torch.ops.slice(images, 0, 0, 1), { part: -1 })).parts
+    } finally {
+      backbone.train(true)
+    }
+  })
+}
+
+type Mixed = HiddenMix & { readonly partners: Tensor; readonly lambda: number }
+
+/**
+ * The input of one of the first half of the parts: what a stem gives, or deeper (layers 0–2 of a ResNet's four in the paper). Behind
+ * merged tokens nothing is mixed, for the tokens of two pictures no longer stand for the same places.
+ */
+function manifold({ mixAlpha }: MixingOptions, parts: number[][], batch: Batch, key: MixKey): Mixed {
+  const rng = batchRng(key, 'hidden')
+  const tokens = parts[0]?.length === 3 ? parts[0][1] : null
+  const half = parts.slice(0, Math.floor(parts.length / 2) + 1)
+  const eligible = half.filter((shape) => tokens === null || shape[1] === tokens).length
+  const lambda = beta(mixAlpha, rng)
+  return {
+    part: rng.below(Math.max(1, eligible)),
+    lambda,
+    partners: drawPartners(batch.size, batch.views, rng, batch.images.device),
+  }
+}
+
+/** A box of the grid of tokens that enters the first block; λ is what the box leaves. */
+function mixToken(name: string, { mixAlpha }: MixingOptions, parts: number[][], batch: Batch, key: MixKey): Mixed {
+  const [, tokens = 0] = parts[0] ?? []
+  const side = Math.floor(Math.sqrt(tokens))
+  if (parts[0]?.length !== 3 || side < 2)
+    throw new ConfigError(
+      `${name}.mix_method: mixtoken mixes the tokens of a vision transformer, and this network has none. Use cutmix instead.`,
+    )
+  const rng = batchRng(key, 'hidden')
+  const mask = boxMask(side, side, beta(mixAlpha, rng), rng)
+  const { device } = batch.images
+  return {
+    part: 0,
+    lambda: mask.reduce((sum, own) => sum + own, 0) / mask.length,
+    own: torch.tensor(mask, { shape: [mask.length], device }).to('bool'),
+    partners: drawPartners(batch.size, batch.views, rng, device),
+  }
+}

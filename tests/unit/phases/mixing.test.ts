@@ -56,12 +56,21 @@ describe('mixing in a phase', () => {
     test(`${name}: mixed inside the network, the pictures stay, partners are named for the teacher`, async () => {
       const pair = await networks('vit_test', { image_size: SIDE })
       pair.backbone.train(false)
-      const batch = batchOf(0)
-      const unmixed = (await batchMixer('train', plain, 5).forward(pair, batch, 'float32')).outputs.data()
-      const step = await batchMixer('train', { ...plain, ...option }, 5).forward(pair, batch, 'float32')
-      assert.equal(step.images, batch.images)
-      assert.ok(step.hiddenPartners !== null && step.labels.mixed !== null)
-      assert.notDeepEqual(step.outputs.data(), unmixed)
+      let changed = 0
+      for (let first = 0; first < 40; first += 4) {
+        const batch = batchOf(first)
+        const unmixed = (await batchMixer('train', plain, 5).forward(pair, batch, 'float32')).outputs.data()
+        const step = await batchMixer('train', { ...plain, ...option }, 5).forward(pair, batch, 'float32')
+        assert.equal(step.images, batch.images)
+        assert.ok(step.hiddenPartners !== null && step.labels.mixed !== null)
+        // on the few tokens of this network a box may be empty: then nothing is mixed, and λ says so
+        if (step.labels.mixed.lambda === 1) assert.deepEqual(step.outputs.data(), unmixed)
+        else {
+          assert.notDeepEqual(step.outputs.data(), unmixed)
+          changed++
+        }
+      }
+      assert.ok(changed >= 3, `${changed} of 10 batches were mixed`)
     })
 
   test('manifold mixup reaches several depths', async () => {

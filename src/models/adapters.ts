@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { readSafetensors } from '../binding/index.ts'
 import type { NativeModule, Tensor } from '../binding/index.ts'
-import { SnapshotError } from '../util/errors.ts'
+import { ConfigError, SnapshotError } from '../util/errors.ts'
 import type { OptionShape } from '../util/option-shape.ts'
 import type { Model } from './model.ts'
 import { nativeOptions } from './native-options.ts'
@@ -102,10 +102,15 @@ export async function attachAdapters(
   options: AdapterOptions,
   seed: number | undefined,
 ): Promise<void> {
-  const { loraTargets = [], ...asked } = adapterOptions(options)
-  if (Object.keys(asked).length === 0 && loraTargets.length === 0) return
-  const ownSeed = seed === undefined ? undefined : seed + seedOffset
-  await backbone.attachAdapters(nativeOptions({ ...asked, seed: ownSeed }), loraTargets)
+  const { loraTargets, ...asked } = adapterOptions(options)
+  if (loraTargets?.length === 0)
+    throw new ConfigError(
+      'lora_targets: expected at least one name of a linear layer, got an empty list. Leave it out for the default.',
+    )
+  if (Object.keys(asked).length === 0 && loraTargets === undefined) return
+  // Switched off in so many words, nothing is drawn, and a seed would be an option without effect.
+  const ownSeed = seed === undefined || !hasAdapters(options) ? undefined : seed + seedOffset
+  await backbone.attachAdapters(nativeOptions({ ...asked, seed: ownSeed }), loraTargets ?? [])
 }
 
 /** The adapters' tensors by name, such as "blocks.0.attn.qkv.lora_A": the network's own, not copies. */

@@ -1,6 +1,6 @@
 /** A backbone as its users see it. */
 import type { NativeModule, Preprocessing, Tensor } from '../binding/index.ts'
-import { BindingError } from '../util/errors.ts'
+import { BindingError, ConfigError } from '../util/errors.ts'
 import { adapterOptions, adapterState, attachAdapters, hasAdapters } from './adapters.ts'
 import type { AdapterOptions } from './adapters.ts'
 
@@ -167,10 +167,16 @@ export class Model {
    * Stops the training of the first `stages`, of the parts that `patterns` name, or without either of all but the classifier. Batch norms
    * of frozen parts keep their statistics in training mode.
    *
-   * @throws {ConfigError} when the network has fewer stages, or a pattern names nothing
+   * @throws {ConfigError} when the network has fewer stages, a pattern names nothing, or there are no patterns in the list
    */
-  async freeze({ stages = null, patterns = [] }: FreezeParts = {}): Promise<this> {
-    this.#frozen.push(...(await this.native.freeze(stages, patterns)))
+  async freeze({ stages = null, patterns }: FreezeParts = {}): Promise<this> {
+    if (stages !== null && !Number.isInteger(stages))
+      throw new ConfigError(`freeze.stages: expected a whole number, got ${stages}.`)
+    if (patterns?.length === 0)
+      throw new ConfigError(
+        'freeze.patterns: expected at least one pattern, got an empty list. Leave it out to freeze the whole backbone.',
+      )
+    this.#frozen.push(...(await this.native.freeze(stages, patterns ?? [])))
     return this
   }
 

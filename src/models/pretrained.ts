@@ -112,6 +112,7 @@ export async function loadPretrained(
 ): Promise<PretrainedReport> {
   return torch.scope(async () => {
     const { tensors, metadata, found } = await readWeights(path)
+    expectNumbers(tensors, path)
     const adapters = storedAdapters(tensors, metadata, path)
     if (adapters !== null) await model.attachAdapters(adapters)
     const notes = found === '' ? [] : [`${path}: weights ${found}`]
@@ -180,6 +181,20 @@ export async function loadPretrained(
     if (adapters !== null) notes.push(`${path}: its adapters were merged into its weights`)
     return { notes, warnings }
   })
+}
+
+/** Weights of a training that diverged give NaN for every image. */
+function expectNumbers(tensors: ReadonlyMap<string, Tensor>, path: string): void {
+  const broken = [...tensors]
+    .filter(
+      ([, tensor]) => (torch.call('aten::any', torch.call('aten::isnan', tensor) as Tensor) as Tensor).item() !== 0,
+    )
+    .map(([name]) => name)
+  if (broken.length === 0) return
+  throw new SnapshotError(
+    `${path}: expected numbers, but ${broken.length} tensors hold NaN: ${broken.slice(0, 3).join(', ')}${broken.length > 3 ? ', …' : ''}. ` +
+      'The training that wrote them has diverged; use an earlier checkpoint of it.',
+  )
 }
 
 /** Puts a report into the log. */

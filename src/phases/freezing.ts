@@ -22,7 +22,7 @@ export async function freezeBackbone(
   const freeze = freezeOptions(options.freeze)
   if (freeze === null) return null
   const { stages, patterns, untilEpoch } = freeze
-  const names = await backbone.freeze(stages, patterns).catch((error: unknown) => {
+  const names = await backbone.freeze(stages, patterns ?? []).catch((error: unknown) => {
     if (!(error instanceof ConfigError)) throw error
     const key = error.message.startsWith('freeze.stages') ? 'stages' : 'patterns'
     throw new ConfigError(`${phase}.${error.message}`, { cause: error, option: [phase, 'freeze', key] })

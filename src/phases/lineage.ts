@@ -1,9 +1,11 @@
 /** Where a phase's starting weights come from: an explicit path, or the best snapshot of its predecessor. */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hasAdapters, type BackboneOptions } from '../models/index.ts'
 import { findSnapshot, readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { predecessors, trainingPhaseNames, type PhaseContext, type PhaseName, type RunPaths } from './context.ts'
+import type { ExportPhaseOptions } from './options/export.ts'
 
 /** Whether a path names bare weights (a file, or hf:<repository>) rather than a snapshot; a snapshot's pointer is a tiny file or a link. */
 export async function namesWeights(path: string): Promise<boolean> {
@@ -36,6 +38,28 @@ export async function expectClassifier(
         `Add ${predecessors[phase].join(', ')} to the phases, or give ${phase}.model.`,
     )
   }
+}
+
+/**
+ * Finds out before hours of training that the network which export takes has no adapters to write.
+ *
+ * @throws {ConfigError} when export.formats lists adapters, and the last phase that trains here trains none
+ */
+export function expectAdapters(
+  phases: readonly PhaseName[],
+  config: {
+    readonly backbone: BackboneOptions
+    readonly export: Pick<ExportPhaseOptions, 'formats' | 'model'>
+  } & Readonly<Record<'train' | 'arcface' | 'distill', { readonly backbone: BackboneOptions | null }>>,
+): void {
+  if (!phases.includes('export') || !config.export.formats.includes('adapters') || config.export.model !== null) return
+  const last = (['distill', 'arcface', 'train'] as const).find((phase) => phases.includes(phase))
+  if (last === undefined || hasAdapters(config[last].backbone ?? config.backbone)) return
+  throw new ConfigError(
+    `export.formats: expected a network with adapters to export them, but ${last} trains without. ` +
+      'Remove adapters from the list, or set lora_rank or use_ia3.',
+    { option: ['export', 'formats'] },
+  )
 }
 
 /**

@@ -2,7 +2,7 @@
 import { ConfigError } from '../util/errors.ts'
 import { phaseNames, trainingPhaseNames, type PhaseName } from './context.ts'
 import { PipelineOrchestrator, type OrchestratorOptions, type PipelineResult } from './orchestrator.ts'
-import { expectClassifier } from './lineage.ts'
+import { expectAdapters, expectClassifier } from './lineage.ts'
 import { pipelineShape, type PipelineConfig } from './pipeline-config.ts'
 import { chooseRun } from './run-folder.ts'
 import {
@@ -56,5 +56,6 @@ export async function runPipeline(config: PipelineConfig, options: RunPipelineOp
     chooseRun(config.run.directory, config.run.name, { phases, resume: options.resume ?? false, claim: false })
   const named = { evaluate: config.evaluate.model, export: config.export.model }
   await expectClassifier(phases, named, runs)
+  expectAdapters(phases, config)
   return pipelineFor(phases, config).run(own, options)
 }

@@ -91,7 +91,15 @@ export async function download(file: RemoteFile, target: DownloadTarget, context
       if (!(error instanceof Transient)) throw error
       fruitless = (await sizeOf(part)) > before ? 1 : fruitless + 1
       if (fruitless >= (error instanceof Unreachable ? Math.min(2, attempts) : attempts)) {
-        throw new Failure(`${file.label}: cannot download ${file.url}: ${error.message}.`, { cause: error })
+        const kept = await sizeOf(part)
+        const advice =
+          kept > 0
+            ? `The ${kept} of ${file.size} bytes that came are kept in ${part}: run the same command again to go on from there, or`
+            : 'Run the same command again later, or'
+        throw new Failure(
+          `${file.label}: cannot download ${file.url}: ${error.message}. ${advice} fetch the file in another way and put it at ${path}.`,
+          { cause: error },
+        )
       }
       const pause = Math.min(30, retrySeconds * 2 ** (fruitless - 1))
       logger.warn(`${file.label}: ${error.message}; trying again in ${pause} s`)

@@ -46,6 +46,7 @@ function row(model: ModelInfo): string[] {
 /** 11689512 → "11.7 M". */
 function short(count: number): string {
   const units: readonly (readonly [number, string])[] = [
+    [1e12, 'T'],
     [1e9, 'G'],
     [1e6, 'M'],
     [1e3, 'k'],

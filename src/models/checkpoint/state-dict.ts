@@ -18,20 +18,25 @@ const prefixes = ['module.', '_orig_mod.']
 
 const deepest = 4
 
-/** @returns null when there are no tensors under names, or under one of the known wrappers */
+/**
+ * Wrappers go before tensors: training programs store the best accuracy or a generator's state as a tensor beside the weights. Of several
+ * wrappers the first that holds weights counts; single numbers, such as the decay beside averaged weights, are none.
+ *
+ * @returns null when there are no tensors under names, or under one of the known wrappers
+ */
 export function findStateDict(content: unknown): StateDict | null {
-  const path: string[] = []
-  let current = content
-  for (;;) {
-    if (!(current instanceof Map)) return null
-    const dictionary = current as ReadonlyMap<unknown, unknown>
-    const tensors = tensorsOf(dictionary)
-    if (tensors.size > 0) return described(tensors, path)
-    const inner = wrappers.find((key) => dictionary.get(key) instanceof Map)
-    if (inner === undefined || path.length === deepest) return null
-    path.push(inner)
-    current = dictionary.get(inner)
+  return search(content, [])
+}
+
+function search(content: unknown, path: readonly string[]): StateDict | null {
+  if (!(content instanceof Map)) return null
+  const dictionary = content as ReadonlyMap<unknown, unknown>
+  for (const key of path.length < deepest ? wrappers : []) {
+    const inner = search(dictionary.get(key), [...path, key])
+    if (inner !== null) return inner
   }
+  const tensors = tensorsOf(dictionary)
+  return [...tensors.values()].some(({ shape }) => shape.length > 0) ? described(tensors, path) : null
 }
 
 /** The keys of a dictionary that holds no weights, for a message. */

@@ -6,7 +6,7 @@ export interface FreezeOptions {
   /** the first of the backbone's stages; the stem is the first */
   readonly stages: number | null
   /** consecutive parts of dotted names of parameters */
-  readonly patterns: readonly string[]
+  readonly patterns: readonly string[] | null
   /** epochs that pass before the frozen parameters are trained too; null: they never are */
   readonly untilEpoch: number | null
 }
@@ -21,7 +21,9 @@ const shape: OptionShape<FreezeOptions> = {
     .describe('the first stages of the backbone, the stem being the first; with no patterns either: all of it'),
   patterns: z
     .array(z.string().min(1))
-    .default([])
+    .min(1)
+    .nullable()
+    .default(null)
     .describe('parameters to freeze by parts of their names, such as blocks.0, norm1 or blocks.*.attn'),
   untilEpoch: z
     .number()
@@ -37,5 +39,5 @@ export const freezeSchema: z.ZodType<boolean | FreezeOptions> = z.union([z.boole
 /** null: nothing is frozen; `true` is the whole backbone, for good. */
 export function freezeOptions(freeze: boolean | FreezeOptions): FreezeOptions | null {
   if (freeze === false) return null
-  return freeze === true ? { stages: null, patterns: [], untilEpoch: null } : freeze
+  return freeze === true ? { stages: null, patterns: null, untilEpoch: null } : freeze
 }

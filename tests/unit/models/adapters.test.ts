@@ -247,4 +247,32 @@ describe('freeze', () => {
     await model.unfreeze()
     assert.equal(model.trainableParameterCount, adapters)
   })
+
+  it('switched off in so many words are as good as not mentioned', async () => {
+    await torch.scope(async () => {
+      const plain = await createModel('vit_test', { numClasses: 3, seed: 1 })
+      for (const off of [{ loraRank: 0 }, { useIa3: false }, { loraRank: 0, useIa3: false }]) {
+        const model = await createModel('vit_test', { numClasses: 3, seed: 1, ...off })
+        assert.equal(model.adapters, null)
+        assert.equal(model.trainableParameterCount, plain.trainableParameterCount)
+        assert.deepEqual(await answers(model), await answers(plain))
+      }
+      await createModel('resnet_test', { numClasses: 3, loraRank: 0 })
+      await assert.rejects(createModel('vit_test', { loraAlpha: 2 }), /lora_alpha needs lora_rank/)
+      await assert.rejects(
+        createModel('vit_test', { loraRank: 2, loraTargets: [] }),
+        /lora_targets: expected at least one/,
+      )
+    })
+  })
+
+  it('freeze wants whole stages and a pattern in its list', async () => {
+    await torch.scope(async () => {
+      const model = await createModel('vit_test', { numClasses: 3 })
+      const count = model.trainableParameterCount
+      await assert.rejects(model.freeze({ stages: 1.5 }), /freeze\.stages: expected a whole number, got 1\.5/)
+      await assert.rejects(model.freeze({ patterns: [] }), /freeze\.patterns: expected at least one pattern/)
+      assert.equal(model.trainableParameterCount, count)
+    })
+  })
 })

@@ -237,6 +237,23 @@ describe('createPublishedClassifier', () => {
     })
   })
 
+  it('refuses weights that are no numbers, and names them', async () => {
+    using broken = await createModel('small_cnn', { numClasses: 3, width: 4, seed: 1 })
+    const path = join(folder, 'diverged.safetensors')
+    await torch.scope(async () => {
+      const state = broken.stateDict()
+      const [name = ''] = state.keys()
+      const shape = state.get(name)?.shape ?? []
+      const size = shape.reduce((a, b) => a * b, 1)
+      state.set(name, torch.tensor(new Float32Array(size).fill(NaN), { shape: [...shape] }))
+      await saveSafetensors(path, state, {})
+      await assert.rejects(
+        createModel('small_cnn', { numClasses: 3, width: 4, pretrained: path }),
+        (error: unknown) => error instanceof SnapshotError && error.message.includes(`1 tensors hold NaN: ${name}`),
+      )
+    })
+  })
+
   it('leaves no tensor behind', async () => {
     const path = await saved('counted.safetensors', 3)
     const before = torch.liveTensors()

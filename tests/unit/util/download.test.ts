@@ -241,6 +241,22 @@ describe('download', () => {
     assert.deepEqual(await readFile(path), content)
   })
 
+  test('a connection that keeps breaking ends with what is kept and where to go on', async () => {
+    answer = (_, response) => {
+      response.writeHead(200, { 'content-length': content.length })
+      response.write(content.subarray(0, 1000))
+    }
+    await assert.rejects(
+      download(file(), target(), context({ stallSeconds: 0.2, attempts: 2 })),
+      refuses(
+        new RegExp(
+          `The 1000 of ${content.length} bytes that came are kept in ${path}\\.part: run the same command again`,
+        ),
+      ),
+    )
+    assert.equal((await readFile(`${path}.part`)).length, 1000)
+  })
+
   test('no way to the address is an error after two tries', async () => {
     const closed = createServer()
     await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))

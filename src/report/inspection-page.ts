@@ -26,6 +26,8 @@ export interface InspectionPage {
     readonly note: string
     readonly total: number
     readonly shown: readonly (readonly PagePicture[])[]
+    /** How many of the total that is; default: the number of groups. */
+    readonly shownCount?: number
   }[]
 }
 
@@ -38,9 +40,15 @@ export async function inspectionPage(page: InspectionPage): Promise<string> {
   sections.push(`<table class="facts">${facts.join('')}</table>`)
   sections.push(section('A picture of each class', '', gallery(page.samples)))
   sections.push(section('Class balance', balanceNote(page), await balance(page)))
-  sections.push(section('Sizes as stored', `${page.dimensions.length} different ones`, await sizes(page)))
-  for (const { title, note, total, shown } of page.groups) {
-    const more = total > shown.length ? ` The first ${shown.length} are shown.` : ''
+  sections.push(
+    section(
+      'Sizes as stored',
+      page.dimensions.length > 1 ? `${page.dimensions.length} different ones` : '',
+      await sizes(page),
+    ),
+  )
+  for (const { title, note, total, shown, shownCount = shown.length } of page.groups) {
+    const more = total > shownCount ? ` The first ${shownCount} are shown.` : ''
     const html =
       shown.length === 0
         ? '<p class="none">None.</p>'

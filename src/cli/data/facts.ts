@@ -13,7 +13,7 @@ export function facts(found: Inspection, suspicious: readonly SuspiciousLabel[] 
   const sizes = found.dimensions.slice(0, 3).map(({ height, width, count }) => `${width} × ${height} (${count})`)
   const others = found.dimensions.length > 3 ? `, and ${found.dimensions.length - 3} more sizes` : ''
   const pictures = (groups: readonly (readonly unknown[])[]): string =>
-    groups.length === 0 ? 'none' : `${groups.length} groups, ${groups.reduce((sum, group) => sum + group.length, 0)} pictures`
+    groups.length === 0 ? 'none' : `${groups.length} ${groups.length === 1 ? 'group' : 'groups'}, ${groups.reduce((sum, group) => sum + group.length, 0)} pictures`
   return [
     ...found.parts.map(({ name, count, classCounts }) => {
       const range = `${Math.min(...classCounts)} to ${Math.max(...classCounts)} a class`

@@ -72,6 +72,7 @@ export async function inspectionHtml(
               note: 'Where the run is surer of another class than of the label (confident learning). On pictures it was trained on it may have learnt the wrong label.',
               total: suspicious.length,
               shown: suspects.length === 0 ? [] : [suspects],
+              shownCount: suspects.length,
             },
           ]),
     ],

@@ -24,7 +24,7 @@ export function labelIssues(labels: ArrayLike<number>, probabilities: readonly A
     sums[label] = (sums[label] as number) + (row[label] as number)
     counts[label] = (counts[label] as number) + 1
   })
-  const thresholds = sums.map((sum, label) => (counts[label] ? sum / (counts[label] as number) : Infinity))
+  const thresholds = sums.map((sum, label) => (counts[label] ? sum / (counts[label]) : Infinity))
   const issues: LabelIssue[] = []
   probabilities.forEach((row, index) => {
     const label = labels[index] as number

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <vector>
 
+#include "augment/kernels/planar.h"
 #include "augment/kernels/vector.h"
 
 namespace trivium::augment {
@@ -15,33 +16,41 @@ TRIVIUM_INLINE uint8_t clip8(int32_t value) {
   return static_cast<uint8_t>(pixel < 0 ? 0 : (pixel > 255 ? 255 : pixel));
 }
 
-#if defined(__GNUC__)
+#ifdef TRIVIUM_SHUFFLES
 // A pixel and the byte behind it in four lanes.
 typedef int32_t Lanes __attribute__((vector_size(16)));
-typedef uint8_t Levels __attribute__((vector_size(4)));
+typedef uint32_t Words __attribute__((vector_size(16)));
 
 TRIVIUM_INLINE Lanes load_pixel(const uint8_t* pixel) {
-  Levels levels;
-  std::memcpy(&levels, pixel, 4);
-  return __builtin_convertvector(levels, Lanes);
+  uint32_t word;
+  std::memcpy(&word, pixel, 4);
+  const Bytes16 bytes = reinterpret_cast<Bytes16>(Words{word, 0, 0, 0});  // byte 15 is a zero
+  return reinterpret_cast<Lanes>(__builtin_shufflevector(bytes, bytes, 0, 15, 15, 15, 1, 15, 15, 15, 2, 15, 15, 15, 3, 15, 15, 15));
 }
 
-TRIVIUM_INLINE void store_pixel(Lanes sums, uint8_t* target) {
+/// Rounded sums as levels, in the lowest four bytes.
+TRIVIUM_INLINE uint32_t to_levels(Lanes sums) {
   Lanes pixel = sums >> kPrecisionBits;
   pixel = pixel < 0 ? Lanes{} : pixel;
   pixel = pixel > 255 ? Lanes{} + 255 : pixel;
-  const Levels levels = __builtin_convertvector(pixel, Levels);
-  std::memcpy(target, &levels, 3);
+  const Bytes16 bytes = reinterpret_cast<Bytes16>(pixel);
+  return reinterpret_cast<Words>(__builtin_shufflevector(bytes, bytes, 0, 4, 8, 12, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1))[0];
 }
 #else
 struct Lanes {
-  int32_t value[3];
-  Lanes operator+(const Lanes& o) const { return {{value[0] + o.value[0], value[1] + o.value[1], value[2] + o.value[2]}}; }
-  Lanes operator*(int32_t w) const { return {{value[0] * w, value[1] * w, value[2] * w}}; }
+  int32_t value[4];
+  Lanes operator+(const Lanes& o) const {
+    return {{value[0] + o.value[0], value[1] + o.value[1], value[2] + o.value[2], value[3] + o.value[3]}};
+  }
+  Lanes operator*(int32_t w) const { return {{value[0] * w, value[1] * w, value[2] * w, value[3] * w}}; }
 };
-inline Lanes load_pixel(const uint8_t* pixel) { return {{pixel[0], pixel[1], pixel[2]}}; }
-inline void store_pixel(const Lanes& sums, uint8_t* target) {
-  for (int c = 0; c < 3; ++c) target[c] = clip8(sums.value[c]);
+inline Lanes load_pixel(const uint8_t* pixel) { return {{pixel[0], pixel[1], pixel[2], pixel[3]}}; }
+inline uint32_t to_levels(const Lanes& sums) {
+  uint8_t levels[4];
+  for (int c = 0; c < 4; ++c) levels[c] = clip8(sums.value[c]);
+  uint32_t word;
+  std::memcpy(&word, levels, 4);
+  return word;
 }
 #endif
 
@@ -49,7 +58,7 @@ inline void store_pixel(const Lanes& sums, uint8_t* target) {
 template <int kRows>
 TRIVIUM_INLINE void rows_across(const uint8_t* source, int64_t stride, const Weights& weights, int64_t width, uint8_t* target,
                                 int64_t target_stride) {
-  for (int64_t x = 0; x < width; ++x) {
+  const auto pixel = [&](int64_t x, uint32_t* levels) {
     const uint8_t* from = source + weights.first[x] * 3;
     const int32_t* weight = weights.values + x * weights.taps;
     Lanes sums[kRows];
@@ -58,8 +67,15 @@ TRIVIUM_INLINE void rows_across(const uint8_t* source, int64_t stride, const Wei
       for (int row = 0; row < kRows; ++row) sums[row] = sums[row] + load_pixel(from + row * stride + tap * 3) * weight[tap];
     }
     const Lanes half = Lanes{kHalf, kHalf, kHalf};
-    for (int row = 0; row < kRows; ++row) store_pixel(sums[row] + half, target + row * target_stride + x * 3);
+    for (int row = 0; row < kRows; ++row) levels[row] = to_levels(sums[row] + half);
+  };
+  uint32_t levels[kRows];
+  for (int64_t x = 0; x + 1 < width; ++x) {  // a fourth byte rides along; the next pixel covers it
+    pixel(x, levels);
+    for (int row = 0; row < kRows; ++row) std::memcpy(target + row * target_stride + x * 3, &levels[row], 4);
   }
+  pixel(width - 1, levels);
+  for (int row = 0; row < kRows; ++row) std::memcpy(target + row * target_stride + (width - 1) * 3, &levels[row], 3);
 }
 
 TRIVIUM_VECTORISED

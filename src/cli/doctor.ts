@@ -67,16 +67,23 @@ async function addonCheck(): Promise<Check> {
       remedy: rebuild,
       data: { path, built: false },
     }
-  const script = `const a = require(process.argv[1]); console.log(JSON.stringify({ ...a.versions(), threads: a.getThreads() }))`
+  const script = `const a = require(process.argv[1]); console.log(JSON.stringify({ ...a.versions(), threads: a.getThreads(), jpeg: a.jpegLibrary() }))`
   try {
     const { stdout } = await execute(process.execPath, ['-e', script, path], { timeout: 60_000 })
-    const facts = JSON.parse(stdout) as { libtorch: string; cudaBuild: boolean; cudaDevices: number; threads: number }
+    const facts = JSON.parse(stdout) as {
+      libtorch: string
+      cudaBuild: boolean
+      cudaDevices: number
+      threads: number
+      jpeg: string
+    }
+    const jpeg = facts.jpeg || 'sharp (libjpeg-turbo’s headers were not there when it was built)'
     const devices =
       facts.cudaDevices > 0 ? `cpu and ${facts.cudaDevices} CUDA device${facts.cudaDevices === 1 ? '' : 's'}` : 'cpu'
     return {
       name: 'addon',
       status: 'ok',
-      detail: `${path}; LibTorch ${facts.libtorch}${facts.cudaBuild ? ' with CUDA' : ''}; devices: ${devices}; ${facts.threads} threads`,
+      detail: `${path}; LibTorch ${facts.libtorch}${facts.cudaBuild ? ' with CUDA' : ''}; devices: ${devices}; ${facts.threads} threads; JPEG: ${jpeg}`,
       remedy: null,
       data: { path, built: true, ...facts },
     }

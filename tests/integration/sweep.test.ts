@@ -103,6 +103,43 @@ describe('run-pipeline sweep', () => {
     )
   })
 
+  it('stops its workers at Ctrl-C, and --resume draws what a sweep without the stop draws', async () => {
+    const more = ['--name', 'stopped', '--trials', '3', '--workers', '2']
+    const child = spawn(process.execPath, args(...more), { cwd: folder, stdio: 'ignore' })
+    const journal = join(folder, 'sweep_logs/stopped/journal.jsonl')
+    while (!(existsSync(journal) && readFileSync(journal, 'utf8').includes('"op":"start"')) && child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGINT')
+    assert.equal(await ended, 130)
+    assert.ok(trialsOf('stopped').every(({ state }) => state !== 'running'))
+    const { status, stdout, stderr } = sweep(...more, '--resume')
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /3\/3 trials, 3 complete/)
+    assert.deepEqual(parametersOf('stopped'), parametersOf('whole'))
+  })
+
+  it('weighs accuracy against size and time, and keeps the front', () => {
+    writeFileSync(
+      join(folder, 'front.yaml'),
+      'phases: [train, evaluate, export]\nobjective:\n  - { metric: top1, direction: maximize }\n  - { metric: latency_ms, direction: minimize }\n' +
+        '  - { metric: onnx_bytes, direction: minimize }\nspace:\n  backbone.width: [4, 16]\n',
+    )
+    const small = ['--set', 'data.image_size=8', '--set', 'train.epochs=1', '--set', 'export.formats=[onnx]']
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [...program, 'sweep', '--space', 'front.yaml', ...small, '--trials', '2', '--sampler', 'grid'],
+      { cwd: folder, encoding: 'utf8' },
+    )
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /2\/2 trials, 2 complete/)
+    const [narrow, wide] = trialsOf('front')
+    assert.ok(Number(narrow!['onnx_bytes']) < Number(wide!['onnx_bytes']))
+    assert.ok(Number(narrow!['latency_ms']) > 0)
+    assert.ok(readdirSync(join(folder, 'sweep_snapshots/front')).includes('trial-0000'))
+    assert.match(readFileSync(join(folder, 'sweep_logs/front/report.html'), 'utf8'), /id="pareto"/)
+  })
+
   it('compares trials in a table, with an analysis', () => {
     const compare = (...more: string[]): ReturnType<typeof sweep> =>
       spawnSync(process.execPath, [...program, 'sweep', 'compare', ...more], { cwd: folder, encoding: 'utf8' })

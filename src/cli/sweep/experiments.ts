@@ -37,10 +37,12 @@ export async function gatherExperiments(
   const sources: Source[] = []
   for (const word of words) sources.push(...(await sourcesOf(word, root, storage, words.length > 1)))
   const chosen = phaseOf(sources, phase)
+  // Epochs alone, or whole trials: not a mixture of both.
+  const byEpoch = sources.every(({ records }) => records.some((record) => record.phase === chosen))
   return sources.map(({ name, settings, state, records, reported, seconds }) => {
     const own = records.filter((record) => record.phase === chosen)
     const epochs = own.length > 0 ? own.map(epochOf) : reported
-    const spent = own.length > 0 ? own.reduce((sum, record) => sum + record.seconds, 0) : seconds
+    const spent = byEpoch ? own.reduce((sum, record) => sum + record.seconds, 0) : seconds
     return { name, settings, state, epochs, seconds: spent === null ? null : Math.round(spent * 10) / 10 }
   })
 }

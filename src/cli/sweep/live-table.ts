@@ -13,18 +13,23 @@ export interface LiveTable {
 export function createLiveTable(study: Study, total: number, stream: NodeJS.WriteStream, quiet: boolean): LiveTable {
   const live = isTerminal(stream) && !quiet
   let drawn = 0
+  let shown = ''
   const erase = (): void => {
     if (drawn > 0) stream.write(`\u001b[${drawn}F\u001b[J`)
     drawn = 0
+    shown = ''
   }
   const update = (trials: readonly Trial[]): void => {
     if (!live) return
-    erase()
     const running = trials.filter(({ state }) => state === 'running')
     const rows = running.map((trial) => [`  ${trial.number}`, 'running', lastOf(trial), paramsText(trial)])
     const lines = [summaryLine(study, trials, total), ...(rows.length === 0 ? [] : table([], rows).split('\n'))]
     // A line that wraps would be redrawn wrongly.
-    stream.write(lines.map((line) => `${line.slice(0, stream.columns - 1)}\n`).join(''))
+    const text = lines.map((line) => `${line.slice(0, stream.columns - 1)}\n`).join('')
+    if (text === shown) return
+    erase()
+    stream.write(text)
+    shown = text
     drawn = lines.length
   }
   return {

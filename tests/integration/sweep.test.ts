@@ -111,7 +111,7 @@ describe('run-pipeline sweep', () => {
       await new Promise((resolve) => setTimeout(resolve, 50))
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill('SIGINT')
-    assert.equal(await ended, 130)
+    assert.equal(await ended, 75)
     assert.ok(trialsOf('stopped').every(({ state }) => state !== 'running'))
     const { status, stdout, stderr } = sweep(...more, '--resume')
     assert.equal(status, 0, stderr)

@@ -37,7 +37,7 @@ const schema: z.ZodType<TrainingState> = z.object({
   step: count,
   epoch: count,
   stepInEpoch: count,
-  sums: z.object({ loss: z.number(), samples: count, correct: count.nullable(), seconds: z.number() }),
+  sums: z.object({ loss: z.number(), samples: count, correct: z.number().min(0).nullable(), seconds: z.number() }),
   finished: z.boolean(),
   best: z.object({ epoch: count, accuracy: measured, loss: measured }).nullable(),
   network: z.unknown(),

@@ -14,7 +14,7 @@ export interface StepOutput {
   readonly loss: Tensor
   /** shown beside the loss, e.g. { kd: 0.3, labels: 1.2 } */
   readonly parts: Readonly<Record<string, number>>
-  /** how many of the batch were classified rightly; null where the phase has no classes to tell */
+  /** how many of the batch were classified rightly (a mixed picture counts by the shares of its labels); null where the phase has no classes to tell */
   readonly correct: number | null
 }
 

@@ -77,7 +77,11 @@ function unknownKey(
   const written = section?.kind === 'map' ? (section.entries.get(key)?.written ?? key) : key
   const known = [...keysAt(schema, path), ...(path.length === 0 ? topKeys : [])].map(snakeCase)
   const where = path.length === 0 ? '' : ` in ${dotted(path)}`
-  const near = didYouMean(written, known)
+  const colon = written.indexOf(':')
+  const near =
+    colon > 0 && known.includes(written.slice(0, colon))
+      ? ` YAML wants a space after the colon of "${written.slice(0, colon)}:".`
+      : didYouMean(written, known)
   const list = near === '' && known.length > 0 && known.length <= 12 ? ` Known keys: ${known.join(', ')}.` : ''
   return `${originOf(tree, [...path, key])}: unknown key "${written}"${where}.${near}${list}`
 }

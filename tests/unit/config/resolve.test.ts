@@ -49,6 +49,7 @@ describe('configuration messages', () => {
   it('suggest a section, and a flat key', () => {
     assert.match(complaintAbout('archface: {epochs: 1}'), /:1: unknown key "archface"\. Did you mean "arcface"\?/)
     assert.match(complaintAbout('num_epoch: 1'), /Did you mean "num_epochs"\?/)
+    assert.match(complaintAbout('train: {freeze: {stages:2}}'), /YAML wants a space after the colon of "stages:"/)
   })
 
   it('show what was expected and what came', () => {

@@ -161,7 +161,10 @@ export function fourierMask(height: number, width: number, lambda: number, rng: 
     }
   }
   const picture = torch.scope(() => {
-    const complex = torch.call('aten::view_as_complex', torch.tensor(spectrum, { shape: [height, columns, 2] })) as Tensor
+    const complex = torch.call(
+      'aten::view_as_complex',
+      torch.tensor(spectrum, { shape: [height, columns, 2] }),
+    ) as Tensor
     const real = torch.call('aten::fft_irfft2', complex, [height, width], [-2, -1]) as Tensor
     return Array.from(real.data() as Float32Array)
   })
@@ -226,5 +229,9 @@ export function unmixTokens(tokens: Tensor, own: Tensor, partners: Tensor): Tens
   const { ops } = torch
   const shape = [1, own.shape[0] ?? 0, ...tokens.shape.slice(2).map(() => 1)]
   // Row i shows tokens of sample partners[i]: they go home to the row that the inverse permutation names.
-  return ops.where(ops.reshape(own, shape), tokens, ops.indexSelect(tokens, 0, torch.call('aten::argsort', partners) as Tensor))
+  return ops.where(
+    ops.reshape(own, shape),
+    tokens,
+    ops.indexSelect(tokens, 0, torch.call('aten::argsort', partners) as Tensor),
+  )
 }

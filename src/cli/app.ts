@@ -9,6 +9,7 @@ import type { Command } from './command.ts'
 import { dataCommand } from './commands/data.ts'
 import { augmentPreviewCommand } from './commands/augment-preview.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { importWeightsCommand } from './commands/import-weights.ts'
 import { modelsCommand } from './commands/models.ts'
 import { predictCommand } from './commands/predict.ts'
 import { runCommand } from './commands/run.ts'
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   augmentPreviewCommand,
   doctorCommand,
   modelsCommand,
+  importWeightsCommand,
   schemaCommand,
 ]
 

@@ -60,6 +60,9 @@ const flags: Flags = {
   timeout: { kind: 'text', group: SEARCH, describe: 'stop after this time: 90s, 30m, 2h' },
 }
 
+/** Milliseconds; setTimeout takes no more than 31 bits, 24.8 days. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
 export const sweepCommand: Command = {
   name: 'sweep',
   summary: 'Searches configuration keys: trials of chosen phases, pruned, resumed, by several workers.',
@@ -99,20 +102,19 @@ export const sweepCommand: Command = {
     const isJournal = !/^postgres(ql)?:/.test(target)
     if (target === 'memory')
       throw new ConfigError('--storage memory: a sweep is kept. Name a file or a postgresql:// URL.')
-    const isOld = isJournal && existsSync(target)
-    if (isOld && !values.switch('resume'))
-      throw new ConfigError(
-        `sweep: there is a study in ${target} already. Go on with --resume, or give another --name.`,
-      )
-    if (isJournal && !isOld && values.switch('resume'))
-      throw new ConfigError(
-        `sweep: --resume: expected a study in ${target}, found none. Run without --resume to start one.`,
-      )
+    const isResumed = values.switch('resume')
+    const absent = `sweep: --resume: expected a study in ${target}, found none. Run without --resume to start one.`
+    if (isJournal && isResumed && !existsSync(target)) throw new ConfigError(absent)
     const storage = openStorage(target)
+    // A file without a study, left by a start that failed, is none.
     const stored = await storage.find(name)
-    if (stored === null && values.switch('resume')) {
+    if (isResumed !== (stored !== null) && (isResumed || isJournal)) {
       await storage.close()
-      throw new ConfigError(`sweep: --resume: expected a study "${name}" in the storage, found none.`)
+      throw new ConfigError(
+        isResumed
+          ? absent
+          : `sweep: there is a study in ${target} already. Go on with --resume, or give another --name.`,
+      )
     }
     const begun = stored?.search
     for (const flag of ['sampler', 'pruner'] as const)
@@ -126,7 +128,7 @@ export const sweepCommand: Command = {
       setup: setupOf(resolved, file),
       directions: file.objectives.map(({ direction }) => direction),
       objectives: file.objectives.map(({ metric }) => snakeCase(metric)),
-      seed: values.number('seed') ?? 0,
+      seed: values.number('seed') ?? stored?.seed ?? 0,
     })
     const live = createLiveTable(study, trials, process.stderr, invocation.quiet)
     const stop = new AbortController()
@@ -136,7 +138,7 @@ export const sweepCommand: Command = {
       exitNow,
     })
     interrupts.signal.addEventListener('abort', () => stop.abort(), { once: true })
-    const timer = timeout === null ? undefined : setTimeout(() => stop.abort(), timeout * 1000)
+    const timer = timeout === null ? undefined : setTimeout(() => stop.abort(), Math.min(timeout * 1000, LONGEST_TIMER))
     try {
       for (const point of file.enqueue) await study.enqueue(point, { once: true })
       const note = (text: string): void => (invocation.quiet ? undefined : output.note(text))
@@ -165,7 +167,8 @@ export const sweepCommand: Command = {
         if (!isDone) output.result(`go on: ${resumeSweepCommand(invocation.args)}`)
         if (ranked.length > 0) output.result(`next: npx run-pipeline --config ${join(folders.logs, 'best.yaml')}`)
       }
-      return interrupts.received === null ? exitCodes.ok : exitCodes.interrupted
+      if (interrupts.received !== null) return exitCodes.interrupted
+      return all.length > 0 && all.every(({ state }) => state === 'failed') ? exitCodes.failure : exitCodes.ok
     } finally {
       clearTimeout(timer)
       interrupts.dispose()

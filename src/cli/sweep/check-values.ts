@@ -1,6 +1,7 @@
 /** Values of a space that their configuration key can never have: found before the first trial, not by each trial. */
 import { resolveConfig, type ConfigRequest, type SweepFile } from '../../config/index.ts'
 import type { Distribution, Json } from '../../sweep/index.ts'
+import { phaseNames } from '../../phases/index.ts'
 import { ConfigError } from '../../util/errors.ts'
 
 const MOST_CHOICES = 100
@@ -12,6 +13,8 @@ const MOST_CHOICES = 100
  */
 export function checkValues({ lineOf, space, phases, shared }: SweepFile, request: ConfigRequest): void {
   for (const { name, distribution } of space.parameters) {
+    const idle = idleKey(name, phases, shared)
+    if (idle !== null) throw new ConfigError(`${lineOf(name)}: search space: ${name}: ${idle}`)
     for (const value of probes(distribution)) {
       const override = `${name}=${JSON.stringify(value)}`
       try {
@@ -24,6 +27,16 @@ export function checkValues({ lineOf, space, phases, shared }: SweepFile, reques
   }
 }
 
+/** Why a key cannot make one trial differ from another; null when it can. */
+function idleKey(name: string, phases: readonly string[], shared: readonly string[]): string | null {
+  const [section = ''] = name.split('.')
+  if (section === 'run') return 'expected a key of what is trained; the sweep names its runs itself.'
+  if (phases.includes(section) || !(phaseNames as readonly string[]).includes(section)) return null
+  if (!shared.includes(section))
+    return `expected a key of the phases that a trial runs, which are ${phases.join(', ')}.`
+  return `the phase ${section} is shared: it runs once, before the trials, and is the same for all. Move it from shared to phases.`
+}
+
 /** The message when the value itself is refused: `--set a.b=9: a.b: expected …`. */
 function ownProblem(message: string, name: string): string | null {
   const line = message.split('\n').find((text) => text.startsWith(`--set ${name}=`)) ?? ''
@@ -33,7 +46,12 @@ function ownProblem(message: string, name: string): string | null {
 
 function probes(distribution: Distribution): readonly Json[] {
   if (distribution.type === 'categorical') return distribution.choices.slice(0, MOST_CHOICES)
-  if (distribution.type === 'float' || distribution.type === 'int') return [distribution.low, distribution.high]
+  if (distribution.type === 'int') return [distribution.low, distribution.high]
+  // A value within, too: where both ends are whole, a key of whole numbers would take them.
+  if (distribution.type === 'float') {
+    const { low, high, step } = distribution
+    return step === undefined ? [low, high, low + (high - low) * 0.3819660113] : [low, high, Math.min(high, low + step)]
+  }
   if (distribution.type === 'randint') return [distribution.low, distribution.high - 1]
   return []
 }

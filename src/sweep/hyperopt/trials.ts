@@ -104,7 +104,7 @@ export class Trials {
   }
 
   #byLabel(what: 'vals' | 'idxs'): Record<string, number[]> {
-    const collected: Record<string, number[]> = {}
+    const collected = Object.create(null) as Record<string, number[]>
     for (const { misc } of this.#documents)
       for (const [label, list] of Object.entries(misc[what])) (collected[label] ??= []).push(...list)
     return collected

@@ -84,7 +84,9 @@ export function isSingle(axis: Axis): boolean {
 
 /** The coordinate of a value; a grid value's is that of the middle of its cell. */
 export function coordinateOf(axis: NumericAxis, value: number): number {
-  const inside = axis.log ? Math.log(value) : value
+  // The cell of 0 is (0, step / 2], and its middle the middle of its values: the logarithm has none.
+  const atZero = axis.log && axis.step !== null && value <= 0
+  const inside = axis.log ? Math.log(atZero ? axis.step / 4 : value) : value
   return Math.min(axis.upper, Math.max(axis.lower, inside))
 }
 

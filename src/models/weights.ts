@@ -7,7 +7,7 @@ import type { Tensor } from '../binding/index.ts'
 import { SnapshotError } from '../util/errors.ts'
 import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
 import { ByteFile } from './checkpoint/byte-file.ts'
-import { findStateDict, keysOf } from './checkpoint/state-dict.ts'
+import { findStateDict, keysOf, prefixNote, withoutPrefixes } from './checkpoint/state-dict.ts'
 import { readTorchFile, torchFormat } from './checkpoint/torch-file.ts'
 
 export interface WeightsFile {
@@ -27,7 +27,11 @@ export interface WeightsFile {
  */
 export async function readWeights(path: string): Promise<WeightsFile> {
   const format = torchFormat(await headOf(path))
-  if (format === null) return { ...(await readSafetensors(path)), found: '' }
+  if (format === null) {
+    const { tensors, metadata } = await readSafetensors(path)
+    const plain = withoutPrefixes(tensors)
+    return { tensors: plain.tensors, metadata, found: prefixNote(plain.removed) }
+  }
   const file = await readTorchFile(path, format)
   const state = findStateDict(file.content)
   if (state === null) {

@@ -13,7 +13,6 @@ const wrappers = [
   ...['state_dict', 'model_state_dict', 'model_state', 'model', 'module', 'network', 'net'],
 ]
 
-/** Of DataParallel and of torch.compile. */
 const prefixes = ['module.', '_orig_mod.']
 
 const deepest = 4
@@ -54,20 +53,27 @@ function tensorsOf(dictionary: ReadonlyMap<unknown, unknown>): Map<string, Torch
   return found
 }
 
-function described(tensors: Map<string, TorchTensor>, path: readonly string[]): StateDict {
-  const removed: string[] = []
-  let current = tensors
+/** Names without the prefixes that all of them carry, `module.` of DataParallel and `_orig_mod.` of torch.compile; '' when there are none. */
+export function withoutPrefixes<T>(tensors: ReadonlyMap<string, T>): { tensors: Map<string, T>; removed: string } {
+  let removed = ''
+  let current = new Map(tensors)
   for (;;) {
     // torch's AveragedModel counts its updates beside the prefixed weights.
-    const names = [...current.keys()].filter((name) => name !== 'n_averaged')
-    const prefix = prefixes.find((start) => names.length > 0 && names.every((name) => name.startsWith(start)))
-    if (prefix === undefined) break
-    removed.push(prefix)
-    current = new Map(names.map((name) => [name.slice(prefix.length), current.get(name) as TorchTensor]))
+    const weights = [...current].filter(([name]) => name !== 'n_averaged')
+    const prefix = prefixes.find((start) => weights.length > 0 && weights.every(([name]) => name.startsWith(start)))
+    if (prefix === undefined) return { tensors: current, removed }
+    removed += prefix
+    current = new Map(weights.map(([name, tensor]) => [name.slice(prefix.length), tensor]))
   }
-  const words = [
-    path.length === 0 ? '' : `under ${path.map((key) => `"${key}"`).join(' in ')}`,
-    removed.length === 0 ? '' : `without the prefix "${removed.join('')}"`,
-  ]
-  return { tensors: current, found: words.filter((text) => text !== '').join(', ') }
+}
+
+/** The words of a log line for a removed prefix; empty for none. */
+export function prefixNote(removed: string): string {
+  return removed === '' ? '' : `without the prefix "${removed}"`
+}
+
+function described(found: ReadonlyMap<string, TorchTensor>, path: readonly string[]): StateDict {
+  const { tensors, removed } = withoutPrefixes(found)
+  const place = path.length === 0 ? '' : `under ${path.map((key) => `"${key}"`).join(' in ')}`
+  return { tensors, found: [place, prefixNote(removed)].filter((text) => text !== '').join(', ') }
 }

@@ -9,6 +9,7 @@ import {
   createPublishedClassifier,
   listModels,
   loadWeights,
+  readWeights,
   saveSafetensors,
 } from '../../../src/models/index.ts'
 import { SnapshotError } from '../../../src/util/errors.ts'
@@ -45,6 +46,18 @@ describe('saveSafetensors and loadWeights', () => {
       for (const [name, tensor] of own) assert.deepEqual(loaded.get(name)?.toArray(), tensor.toArray(), name)
     })
     assert.ok((await readdir(folder)).every((name) => !name.endsWith('.tmp')))
+  })
+
+  it('starts from names that DataParallel and torch.compile prefixed', async () => {
+    using model = await createModel('small_cnn', { numClasses: 3, width: 4, seed: 1 })
+    const path = join(folder, 'prefixed.safetensors')
+    await torch.scope(async () => {
+      const state = model.stateDict()
+      await saveSafetensors(path, new Map([...state].map(([name, tensor]) => [`module._orig_mod.${name}`, tensor])))
+      const file = await readWeights(path)
+      assert.deepEqual([...file.tensors.keys()].sort(), [...state.keys()].sort())
+      assert.equal(file.found, 'without the prefix "module._orig_mod."')
+    })
   })
 
   it('makes the folder it writes into', async () => {

@@ -32,6 +32,7 @@ import { startingSnapshot } from './lineage.ts'
 import { buildNetworks, isSameArchitecture, loadPart, specOf, withoutPretrained } from './networks.ts'
 import type { HeadSpec, NetworkPair, NetworkSpec } from './networks.ts'
 import type { TrainingOptions } from './options/training.ts'
+import { progressCallback } from './progress-callback.ts'
 
 export interface TaskParts {
   readonly spec: NetworkSpec
@@ -141,14 +142,14 @@ interface LoopSetup {
 
 async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<LoopResult> {
   const { recipe, options, context, spec, pair, emaPair } = setup
-  const { logger, progress, signal, run } = context
+  const { logger, signal, run } = context
   const loader = trainingLoader(recipe, spec, options, context)
   const length = options.steps === null ? `${options.epochs} epochs` : `${options.steps} steps`
   logger.info(
     `${recipe.name}: ${spec.backbone.name} with a ${spec.head.kind} head, ${parameterCounts(pair)}, ` +
       `${loader.dataset.length} images of ${spec.imageSize} px, ${length} of ${loader.batchSize} a step`,
   )
-  let shown = false
+  const shown = progressCallback(recipe.name, context)
   try {
     return await runTraining(
       {
@@ -175,29 +176,11 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
         resumeFrom: setup.resumeFrom,
         network: spec,
         thaw: setup.thaw,
-        onStepEnd(event) {
-          if (!shown) progress.start(recipe.name, event.totalSteps)
-          shown = true
-          const loss = Number(event.loss.toPrecision(4))
-          progress.update(event.step, { epoch: `${event.epoch}/${event.totalEpochs}`, loss, ...event.parts })
-        },
-        onEpochEnd(record) {
-          const measured = [
-            `loss ${record.train_loss.toFixed(4)}`,
-            record.train_accuracy === null ? null : `accuracy ${percent(record.train_accuracy)}`,
-            record.val_loss === null ? null : `val loss ${record.val_loss.toFixed(4)}`,
-            record.val_accuracy === null ? null : `val accuracy ${percent(record.val_accuracy)}`,
-            `${record.seconds.toFixed(1)} s`,
-          ]
-          logger.info(
-            `${recipe.name} epoch ${record.epoch}: ${measured.filter((text) => text !== null).join(', ')}`,
-            record,
-          )
-        },
+        callbacks: [shown],
       },
     )
   } finally {
-    if (shown) progress.stop()
+    shown.stop()
   }
 }
 
@@ -207,10 +190,6 @@ function parameterCounts({ backbone, head }: NetworkPair): string {
   const all = infos.reduce((sum, { parameterCount }) => sum + parameterCount, 0)
   const trained = infos.reduce((sum, { trainableParameterCount }) => sum + trainableParameterCount, 0)
   return `${all} parameters (${trained} trained, ${all - trained} frozen)`
-}
-
-function percent(fraction: number): string {
-  return `${(fraction * 100).toFixed(2)} %`
 }
 
 function specFor(recipe: Recipe, options: TrainingOptions, context: PhaseContext): NetworkSpec {

@@ -1,95 +1,23 @@
 /**
  * The one training loop. A phase supplies a task; the loop does the rest, in this order each step:
  *
- *   batch → forward and loss → finite? → backward → clip, finite? → optimizer → average → events → (interrupted?)
+ *   batch → forward and loss → finite? → backward → clip, finite? → optimizer → average → callbacks → (interrupted?)
  *
- * and each epoch: validate (averaged weights where there are any) → history → snapshot → stop early?
+ * and each epoch: validate (averaged weights where there are any) → history → callbacks → snapshot → stop early?
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { torch, type Tensor } from '../binding/index.ts'
-import type { Batch, Loader } from '../data/index.ts'
-import {
-  durationInSteps,
-  Ema,
-  learningRateAt,
-  Optimizer,
-  parameterGroups,
-  type Duration,
-  type GroupOptions,
-  type OptimizerOptions,
-  type Schedule,
-} from '../optim/index.ts'
-import type { Snapshot, SnapshotStore } from '../snapshot/index.ts'
+import type { Batch } from '../data/index.ts'
+import { durationInSteps, Ema, learningRateAt, Optimizer, parameterGroups, type Schedule } from '../optim/index.ts'
+import { readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { HistoryWriter, type EpochRecord } from '../tracking/index.ts'
-import type { Logger } from '../util/logger.ts'
-import { isBetter, type Monitor } from './best-epoch.ts'
+import { isBetter } from './best-epoch.ts'
+import type { Callback } from './callback.ts'
+import { Control } from './control.ts'
+import type { LoopOptions, LoopParts, LoopResult, Thaw } from './loop-parts.ts'
 import { NonFiniteGuard } from './non-finite.ts'
 import { emptySums, parseTrainingState, type EpochSums, type TrainingState } from './state.ts'
-import type { Networks, StepOutput, TrainingTask, Validation } from './task.ts'
-
-export interface LoopOptions {
-  readonly duration: Duration
-  readonly warmup: Duration
-  readonly schedule: Pick<Schedule, 'kind' | 'learningRate' | 'finalFraction'>
-  readonly optimizer: OptimizerOptions & GroupOptions
-  /** largest global gradient norm; 0 does not clip */
-  readonly gradClip: number
-  /** largest decay of the weight average; used when there are averaged networks */
-  readonly emaDecay: number
-  readonly monitor: Monitor
-  /** epochs without improvement before stopping; null never stops early */
-  readonly patience: number | null
-  /** epochs between snapshots; the best and the last epoch are always kept */
-  readonly snapshotEvery: number
-  readonly seed: number
-}
-
-export interface StepEvent {
-  readonly step: number
-  readonly totalSteps: number
-  readonly epoch: number
-  readonly totalEpochs: number
-  readonly loss: number
-  readonly parts: Readonly<Record<string, number>>
-  readonly learningRate: number
-  readonly gradientNorm: number
-}
-
-export interface LoopParts {
-  readonly task: TrainingTask
-  readonly networks: Networks
-  /** a second pair of the same architecture that becomes the average; null for none */
-  readonly emaNetworks: Networks | null
-  readonly loader: Loader
-  readonly store: SnapshotStore
-  /** folder of the history files */
-  readonly logs: string
-  readonly logger: Logger
-  readonly signal: AbortSignal
-  /** goes on from here; null starts at step 0 */
-  readonly resumeFrom: Snapshot | null
-  /** what the weights belong to, stored in state.json */
-  readonly network: unknown
-  /** parameters that are frozen for the first epochs; null or left out: what is trainable stays so */
-  readonly thaw?: Thaw | null
-  readonly onStepEnd?: (event: StepEvent) => void
-  readonly onEpochEnd?: (record: EpochRecord) => void
-}
-
-export interface Thaw {
-  /** epochs that pass before */
-  readonly afterEpochs: number
-  /** makes the parameters trainable */
-  run(): Promise<void>
-}
-
-export interface LoopResult {
-  readonly outcome: 'finished' | 'interrupted'
-  readonly state: TrainingState
-  /** the newest snapshot, and the one of the best epoch */
-  readonly last: string
-  readonly best: string
-}
+import type { StepOutput, Validation } from './task.ts'
 
 /**
  * @throws {NonFiniteError} when loss or gradient is NaN or infinite; no weight was touched by it
@@ -110,7 +38,9 @@ class TrainingRun {
   #optimizer: Optimizer
   #isThawed = false
   readonly #ema: Ema | null
-  readonly #schedule: Schedule
+  readonly #planned: Schedule
+  readonly #callbacks: readonly Callback[]
+  readonly #control: Control
   readonly #guard: NonFiniteGuard
   #state: TrainingState
 
@@ -119,7 +49,7 @@ class TrainingRun {
     this.#parts = parts
     const { networks, emaNetworks, loader, task } = parts
     const perEpoch = loader.batchesPerEpoch
-    this.#schedule = {
+    this.#planned = {
       ...options.schedule,
       totalSteps: Math.max(1, durationInSteps(options.duration, perEpoch, `${task.name} length`)),
       warmupSteps: durationInSteps(options.warmup, perEpoch, `${task.name} warm-up`),
@@ -130,6 +60,8 @@ class TrainingRun {
         ? null
         : new Ema([networks.backbone, networks.head], [emaNetworks.backbone, emaNetworks.head], options.emaDecay)
     this.#guard = new NonFiniteGuard(task.name)
+    this.#callbacks = parts.callbacks ?? []
+    this.#control = new Control(perEpoch, () => this.#restoreBest())
     this.#state = {
       version: 1,
       phase: task.name,
@@ -140,8 +72,24 @@ class TrainingRun {
       sums: emptySums,
       finished: false,
       best: null,
+      learningRateScale: 1,
+      addedSteps: 0,
+      callbacks: {},
       network: parts.network,
     }
+  }
+
+  /** As planned, and lengthened by callbacks. */
+  get #schedule(): Schedule {
+    return { ...this.#planned, totalSteps: this.#planned.totalSteps + this.#control.addedSteps }
+  }
+
+  #learningRateAt(step: number): number {
+    return learningRateAt(this.#schedule, step) * this.#control.learningRateScale
+  }
+
+  get #totalEpochs(): number {
+    return Math.ceil(this.#schedule.totalSteps / this.#parts.loader.batchesPerEpoch)
   }
 
   dispose(): void {
@@ -166,6 +114,7 @@ class TrainingRun {
   async run(): Promise<LoopResult> {
     const { signal, task, logs } = this.#parts
     if (this.#parts.resumeFrom !== null) await this.#restore(this.#parts.resumeFrom)
+    for (const callback of this.#callbacks) await callback.onStart?.({ phase: task.name, epochs: this.#totalEpochs })
     using history = await HistoryWriter.open({ directory: logs, phase: task.name, resumeAfterEpoch: this.#state.epoch })
     while (!this.#state.finished) {
       await this.#trainEpoch()
@@ -177,8 +126,9 @@ class TrainingRun {
       }
       const record = this.#closeEpoch(validation, (performance.now() - started) / 1000)
       history.append(record)
-      this.#parts.onEpochEnd?.(record)
       const isBest = task.validate === null || this.#state.best?.epoch === record.epoch
+      for (const callback of this.#callbacks) await callback.onEpochEnd?.(record, this.#control)
+      this.#decideEnd()
       if (isBest || this.#state.finished || record.epoch % this.#options.snapshotEvery === 0) await this.#save(isBest)
     }
     return this.#result('finished')
@@ -205,7 +155,7 @@ class TrainingRun {
       const { sums } = this.#state
       this.#state = { ...this.#state, sums: { ...sums, seconds: sums.seconds + (now - since) / 1000 } }
       since = now
-      if (signal.aborted || this.#isBudgetSpent()) return
+      if (signal.aborted || this.#isBudgetSpent() || this.#control.stopReason !== null) return
     }
   }
 
@@ -214,10 +164,10 @@ class TrainingRun {
   }
 
   async #trainStep(batch: Batch): Promise<void> {
-    const { task, networks, loader } = this.#parts
+    const { task, networks } = this.#parts
     const { step, epoch, sums } = this.#state
     const at = { step: step + 1, epoch: epoch + 1 }
-    const learningRate = learningRateAt(this.#schedule, step)
+    const learningRate = this.#learningRateAt(step)
     // Keyed by the step, so that dropout of a resumed run draws what the uninterrupted run would have drawn.
     torch.manualSeed(this.#options.seed * 2 ** 20 + step)
     const output = await task.compute(networks, batch)
@@ -236,15 +186,16 @@ class TrainingRun {
       stepInEpoch: this.#state.stepInEpoch + 1,
       sums: addToSums(sums, loss, batch.size, output),
     }
-    this.#parts.onStepEnd?.({
+    const event = {
       ...at,
       totalSteps: this.#schedule.totalSteps,
-      totalEpochs: Math.ceil(this.#schedule.totalSteps / loader.batchesPerEpoch),
+      totalEpochs: this.#totalEpochs,
       loss,
       parts: output.parts,
       learningRate,
       gradientNorm,
-    })
+    }
+    for (const callback of this.#callbacks) await callback.onStepEnd?.(event, this.#control)
   }
 
   /** Null when it was interrupted. */
@@ -273,32 +224,38 @@ class TrainingRun {
       epoch,
       step,
       seconds: Number((sums.seconds + validationSeconds).toFixed(3)),
-      lr: learningRateAt(this.#schedule, Math.max(0, step - 1)),
+      lr: this.#learningRateAt(Math.max(0, step - 1)),
       train_loss: sums.loss / samples,
       train_accuracy: sums.correct === null ? null : sums.correct / samples,
       val_loss: validation.loss,
       val_accuracy: validation.accuracy,
       images_per_second: Number((sums.samples / Math.max(1e-9, sums.seconds)).toFixed(1)),
     }
-    const best = isBetter(validation, this.#state.best, this.#options.monitor)
-      ? { epoch, ...validation }
-      : this.#state.best
-    const waited = epoch - (best?.epoch ?? epoch)
-    const { patience } = this.#options
-    const outOfPatience = task.validate !== null && patience !== null && waited >= patience
-    if (outOfPatience && !this.#isBudgetSpent())
-      this.#parts.logger.info(
-        `${task.name}: stopped early after epoch ${epoch}: no improvement in ${patience} epochs; the best was epoch ${best?.epoch}`,
-      )
+    const opinion = this.#callbacks.find(({ isBest }) => isBest !== undefined)
+    const { best } = this.#state
+    const improved = best === null || (opinion?.isBest?.(record) ?? isBetter(validation, best, this.#options.monitor))
     this.#state = {
       ...this.#state,
       epoch,
       stepInEpoch: 0,
       sums: emptySums,
-      best,
-      finished: this.#isBudgetSpent() || outOfPatience,
+      best: improved ? { epoch, ...validation } : best,
     }
     return record
+  }
+
+  /** After an epoch and its callbacks: the budget is spent, a callback ends it, or patience does. */
+  #decideEnd(): void {
+    const { task, logger } = this.#parts
+    const { epoch, best } = this.#state
+    const { patience } = this.#options
+    const outOfPatience = task.validate !== null && patience !== null && epoch - (best?.epoch ?? epoch) >= patience
+    const reason =
+      this.#control.stopReason ??
+      (outOfPatience ? `no improvement in ${patience} epochs; the best was epoch ${best?.epoch}` : null)
+    if (reason !== null && !this.#isBudgetSpent())
+      logger.info(`${task.name}: stopped early after epoch ${epoch}: ${reason}`)
+    this.#state = { ...this.#state, finished: this.#isBudgetSpent() || reason !== null }
   }
 
   async #save(best: boolean): Promise<void> {
@@ -317,24 +274,51 @@ class TrainingRun {
       parts.set('optimizer', await this.#optimizer.state())
       await store.save(
         name,
-        { parts, state: this.#state, order: step, metadata: { format: 'pt', trivium: JSON.stringify(network) } },
+        { parts, state: this.#savedState(), order: step, metadata: { format: 'pt', trivium: JSON.stringify(network) } },
         { best },
       )
     })
   }
 
+  #savedState(): TrainingState {
+    const { learningRateScale, addedSteps } = this.#control
+    const keeping = this.#callbacks.filter(({ state }) => state !== undefined)
+    const callbacks = Object.fromEntries(keeping.map((callback) => [callback.name, callback.state?.()]))
+    return { ...this.#state, learningRateScale, addedSteps, callbacks }
+  }
+
   async #restore(snapshot: Snapshot): Promise<void> {
-    const { networks, emaNetworks, network, thaw } = this.#parts
+    const { network, thaw } = this.#parts
     this.#state = { ...parseTrainingState(snapshot.state, snapshot.path), network }
+    this.#control.resume(this.#state.learningRateScale, this.#state.addedSteps)
+    for (const callback of this.#callbacks)
+      if (Object.hasOwn(this.#state.callbacks, callback.name)) callback.restore?.(this.#state.callbacks[callback.name])
     const { epoch, stepInEpoch } = this.#state
     // An epoch thaws before its first step: a snapshot between two epochs was written by the optimizer of the earlier one.
     if (thaw != null && epoch + Math.sign(stepInEpoch) > thaw.afterEpochs) await this.#thaw(thaw)
+    await this.#load(snapshot, true)
+  }
+
+  async #restoreBest(): Promise<boolean> {
+    const { best, epoch } = this.#state
+    if (best === null) return false
+    if (best.epoch === epoch) return true // it is what is in memory
+    const path = await this.#parts.store.pointer('best')
+    if (path === null) return false
+    // An optimizer of the frozen epochs knows nothing of the parameters that were thawed since.
+    const { thaw } = this.#parts
+    await this.#load(await readSnapshot(path), thaw == null || !this.#isThawed || best.epoch > thaw.afterEpochs)
+    return true
+  }
+
+  async #load(snapshot: Snapshot, withOptimizer: boolean): Promise<void> {
+    const { networks, emaNetworks } = this.#parts
     await torch.scope(async () => {
       await networks.backbone.loadStateDict(await snapshot.load('backbone'))
       await networks.head.loadStateDict(await snapshot.load('head'))
       await emaNetworks?.backbone.loadStateDict(await snapshot.load('ema_backbone'))
       await emaNetworks?.head.loadStateDict(await snapshot.load('ema_head'))
-      await this.#optimizer.loadState(await snapshot.load('optimizer'))
+      if (withOptimizer) await this.#optimizer.loadState(await snapshot.load('optimizer'))
     })
   }
 

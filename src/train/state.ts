@@ -23,6 +23,11 @@ export interface TrainingState {
   readonly sums: EpochSums
   readonly finished: boolean
   readonly best: { readonly epoch: number; readonly accuracy: number | null; readonly loss: number | null } | null
+  /** what callbacks made of the course: TrainingControl */
+  readonly learningRateScale: number
+  readonly addedSteps: number
+  /** what they keep, by their names */
+  readonly callbacks: Readonly<Record<string, unknown>>
   /** what the weights belong to; written and read by the phase */
   readonly network: unknown
 }
@@ -40,6 +45,9 @@ const schema: z.ZodType<TrainingState> = z.object({
   sums: z.object({ loss: z.number(), samples: count, correct: z.number().min(0).nullable(), seconds: z.number() }),
   finished: z.boolean(),
   best: z.object({ epoch: count, accuracy: measured, loss: measured }).nullable(),
+  learningRateScale: z.number().positive().default(1),
+  addedSteps: count.default(0),
+  callbacks: z.record(z.string(), z.unknown()).default({}),
   network: z.unknown(),
 })
 

@@ -30,7 +30,8 @@ test('loop › a budget in steps ends in the middle of an epoch', async () => {
 
 test('loop › follows the schedule and counts its steps', async () => {
   const events: StepEvent[] = []
-  const parts = { ...(await loopParts()), onStepEnd: (event: StepEvent) => events.push(event) }
+  const onStepEnd = (event: StepEvent): void => void events.push(event)
+  const parts = { ...(await loopParts()), callbacks: [{ name: 'test', onStepEnd }] }
   await runTraining({ ...loopOptions, duration: { epochs: 2, steps: null } }, parts)
   assert.deepEqual(
     events.map(({ step }) => step),
@@ -56,7 +57,11 @@ test('loop › resumes bit by bit, wherever it was stopped', async () => {
         const onStepEnd = ({ step }: StepEvent): void => {
           if (step === stopAt) abort.abort()
         }
-        const stopped = await runTraining(options, { ...first, signal: abort.signal, onStepEnd })
+        const stopped = await runTraining(options, {
+          ...first,
+          signal: abort.signal,
+          callbacks: [{ name: 'test', onStepEnd }],
+        })
         assert.equal(stopped.outcome, 'interrupted')
         assert.equal(stopped.state.step, stopAt)
         const resumeFrom = await readSnapshot(stopped.last)
@@ -137,7 +142,7 @@ test('loop › clips the global gradient norm', async () => {
       warmup: { epochs: null, steps: null },
       schedule: { kind: 'constant', learningRate: 1, finalFraction: 0 },
     },
-    { ...parts, onStepEnd: ({ gradientNorm }) => norms.push(gradientNorm) },
+    { ...parts, callbacks: [{ name: 'test', onStepEnd: ({ gradientNorm }) => void norms.push(gradientNorm) }] },
   )
   assert.ok(norms[0]! > 0.01)
   const after = torch.scope(() => [...parts.networks.head.stateDict().values()].flatMap((t) => t.toArray()))
@@ -190,7 +195,7 @@ test('loop › holds no more tensors after many steps than after few', async () 
   const parts = await loopParts({ ema: true })
   await runTraining(
     { ...loopOptions, duration: { epochs: 12, steps: null } },
-    { ...parts, onEpochEnd: () => live.push(torch.liveTensors()) },
+    { ...parts, callbacks: [{ name: 'test', onEpochEnd: () => void live.push(torch.liveTensors()) }] },
   )
   assert.equal(live[11], live[1], live.join())
 })
@@ -211,7 +216,10 @@ test('history › the file exists from the first epoch on', async () => {
   let seen = false
   await runTraining(
     { ...loopOptions, duration: { epochs: 1, steps: null } },
-    { ...parts, onEpochEnd: () => (seen = existsSync(join(parts.logs, 'tints.csv'))) },
+    {
+      ...parts,
+      callbacks: [{ name: 'test', onEpochEnd: () => void (seen = existsSync(join(parts.logs, 'tints.csv'))) }],
+    },
   )
   assert.ok(seen)
 })

@@ -34,7 +34,11 @@ async function interruptedAndResumed(
   const onStepEnd = ({ step }: StepEvent): void => {
     if (step === stopAt) abort.abort()
   }
-  const stopped = await runTraining(options, { ...first, signal: abort.signal, onStepEnd })
+  const stopped = await runTraining(options, {
+    ...first,
+    signal: abort.signal,
+    callbacks: [{ name: 'test', onStepEnd }],
+  })
   assert.equal(stopped.state.step, stopAt)
   const resumeFrom = await readSnapshot(stopped.last)
   return (await runTraining(options, { ...(await make(first.folder)), resumeFrom })).last

@@ -1,0 +1,61 @@
+/** What the training loop is given and what it gives back. */
+import type { Loader } from '../data/index.ts'
+import type { Duration, GroupOptions, OptimizerOptions, Schedule } from '../optim/index.ts'
+import type { Snapshot, SnapshotStore } from '../snapshot/index.ts'
+import type { Logger } from '../util/logger.ts'
+import type { Monitor } from './best-epoch.ts'
+import type { Callback } from './callback.ts'
+import type { TrainingState } from './state.ts'
+import type { Networks, TrainingTask } from './task.ts'
+
+export interface LoopOptions {
+  readonly duration: Duration
+  readonly warmup: Duration
+  readonly schedule: Pick<Schedule, 'kind' | 'learningRate' | 'finalFraction'>
+  readonly optimizer: OptimizerOptions & GroupOptions
+  /** largest global gradient norm; 0 does not clip */
+  readonly gradClip: number
+  /** largest decay of the weight average; used when there are averaged networks */
+  readonly emaDecay: number
+  readonly monitor: Monitor
+  /** epochs without improvement before stopping; null never stops early */
+  readonly patience: number | null
+  /** epochs between snapshots; the best and the last epoch are always kept */
+  readonly snapshotEvery: number
+  readonly seed: number
+}
+
+export interface LoopParts {
+  readonly task: TrainingTask
+  readonly networks: Networks
+  /** a second pair of the same architecture that becomes the average; null for none */
+  readonly emaNetworks: Networks | null
+  readonly loader: Loader
+  readonly store: SnapshotStore
+  /** folder of the history files */
+  readonly logs: string
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  /** goes on from here; null starts at step 0 */
+  readonly resumeFrom: Snapshot | null
+  /** what the weights belong to, stored in state.json */
+  readonly network: unknown
+  /** parameters that are frozen for the first epochs; null or left out: what is trainable stays so */
+  readonly thaw?: Thaw | null
+  readonly callbacks?: readonly Callback[]
+}
+
+export interface Thaw {
+  /** epochs that pass before */
+  readonly afterEpochs: number
+  /** makes the parameters trainable */
+  run(): Promise<void>
+}
+
+export interface LoopResult {
+  readonly outcome: 'finished' | 'interrupted'
+  readonly state: TrainingState
+  /** the newest snapshot, and the one of the best epoch */
+  readonly last: string
+  readonly best: string
+}

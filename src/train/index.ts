@@ -2,7 +2,11 @@ export { isBetter, type Monitor } from './best-epoch.ts'
 export type { Callback, StepEvent, TrainingControl } from './callback.ts'
 export { ControlFile } from './callbacks/control-file.ts'
 export { HaltPrompt, type Ask } from './callbacks/halt-prompt.ts'
-export { adjusterOptionsSchema, LearningRateAdjuster, type AdjusterOptions } from './callbacks/learning-rate-adjuster.ts'
+export {
+  adjusterOptionsSchema,
+  LearningRateAdjuster,
+  type AdjusterOptions,
+} from './callbacks/learning-rate-adjuster.ts'
 export { forwardNetworks } from './forward.ts'
 export type { LoopOptions, LoopParts, LoopResult, Thaw } from './loop-parts.ts'
 export { runTraining } from './loop.ts'

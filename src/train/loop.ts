@@ -231,7 +231,7 @@ class TrainingRun {
       val_accuracy: validation.accuracy,
       images_per_second: Number((sums.samples / Math.max(1e-9, sums.seconds)).toFixed(1)),
     }
-    const opinion = this.#callbacks.find(({ isBest }) => isBest !== undefined)
+    const opinion = this.#callbacks.find((callback) => 'isBest' in callback)
     const { best } = this.#state
     const improved = best === null || (opinion?.isBest?.(record) ?? isBetter(validation, best, this.#options.monitor))
     this.#state = {
@@ -282,7 +282,7 @@ class TrainingRun {
 
   #savedState(): TrainingState {
     const { learningRateScale, addedSteps } = this.#control
-    const keeping = this.#callbacks.filter(({ state }) => state !== undefined)
+    const keeping = this.#callbacks.filter((callback) => 'state' in callback)
     const callbacks = Object.fromEntries(keeping.map((callback) => [callback.name, callback.state?.()]))
     return { ...this.#state, learningRateScale, addedSteps, callbacks }
   }

@@ -97,16 +97,18 @@ void resize_window(const uint8_t* pixels, int64_t stride, int64_t height, int64_
   const auto [top, rows] = claim(down);
   const auto [left, columns] = claim(across);
   const uint8_t* source = pixels + top * stride + left * 3;
+  thread_local Across pass;
+  pass.prepare(across.view(), window.width);
   thread_local std::vector<uint8_t> between;
   // The order matters, for the pass between rounds to 8 bits. Pillow 13 starts with the columns where that shrinks the picture
   // more (a tall picture of aspect over 2); older ones always start with the rows, which differs by one level there.
   if (out_height < height && height - out_height > 2 * (width - out_width)) {
     between.resize(std::max(between.size(), static_cast<size_t>(window.height * columns * 3)));
     resample_down(source, columns * 3, stride, down.view(), window.height, between.data());
-    resample_across(between.data(), window.height, columns * 3, across.view(), window.width, target, window.width * 3);
+    pass.run(between.data(), window.height, columns * 3, target, window.width * 3);
   } else {
     between.resize(std::max(between.size(), static_cast<size_t>(rows * window.width * 3)));
-    resample_across(source, rows, stride, across.view(), window.width, between.data(), window.width * 3);
+    pass.run(source, rows, stride, between.data(), window.width * 3);
     resample_down(between.data(), window.width * 3, window.width * 3, down.view(), window.height, target);
   }
 }

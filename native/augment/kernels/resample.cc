@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "augment/kernels/planar.h"
+#include "augment/kernels/resample_wide.h"
 #include "augment/kernels/vector.h"
 
 namespace trivium::augment {
@@ -112,8 +113,8 @@ void weigh_rows(const uint8_t* __restrict source, int64_t stride, const int32_t*
 
 }  // namespace
 
-void resample_across(const uint8_t* source, int64_t rows, int64_t stride, const Weights& weights, int64_t width, uint8_t* target,
-                     int64_t target_stride) {
+void resample_across_plainly(const uint8_t* source, int64_t rows, int64_t stride, const Weights& weights, int64_t width, uint8_t* target,
+                             int64_t target_stride) {
   int64_t y = 0;
   for (; y + 4 < rows; y += 4) four_rows_across(source + y * stride, stride, weights, width, target + y * target_stride, target_stride);
   for (; y + 1 < rows; ++y) row_across(source + y * stride, weights, width, target + y * target_stride);
@@ -125,10 +126,30 @@ void resample_across(const uint8_t* source, int64_t rows, int64_t stride, const 
   row_across(last.data(), weights, width, target + y * target_stride);
 }
 
-void resample_down(const uint8_t* source, int64_t values, int64_t stride, const Weights& weights, int64_t height, uint8_t* target) {
+void resample_down_plainly(const uint8_t* source, int64_t values, int64_t stride, const Weights& weights, int64_t height, uint8_t* target) {
   for (int64_t y = 0; y < height; ++y) {
     weigh_rows(source + weights.first[y] * stride, stride, weights.values + y * weights.taps, weights.count[y], values, target + y * values);
   }
+}
+
+Across::Across() = default;
+Across::~Across() = default;
+
+void Across::prepare(const Weights& weights, int64_t width) {
+  weights_ = weights;
+  width_ = width;
+  if (has_wide_resample() && wide_ == nullptr) wide_ = std::make_unique<WideAcross>();
+  use_wide_ = wide_ != nullptr && wide_->prepare(weights, width);
+}
+
+void Across::run(const uint8_t* source, int64_t rows, int64_t stride, uint8_t* target, int64_t target_stride) const {
+  if (use_wide_) return wide_->run(source, rows, stride, target, target_stride);
+  resample_across_plainly(source, rows, stride, weights_, width_, target, target_stride);
+}
+
+void resample_down(const uint8_t* source, int64_t values, int64_t stride, const Weights& weights, int64_t height, uint8_t* target) {
+  if (has_wide_resample()) return resample_down_wide(source, values, stride, weights, height, target);
+  resample_down_plainly(source, values, stride, weights, height, target);
 }
 
 }  // namespace trivium::augment

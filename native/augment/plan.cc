@@ -11,6 +11,10 @@
 namespace trivium::augment {
 namespace {
 
+/// Results of that size leave the caches before the network reads them, the more so as some batches are made ahead. Below, producing
+/// and reading together cost less through the caches (measured: 19 MB equal, 77 MB 1.6 times faster streamed).
+constexpr int64_t kStreamedBytes = int64_t{16} << 20;
+
 void check(const torch::Tensor& images, const torch::Tensor& sample_ids, const Plan::Call& call) {
   if (images.dim() != 4 || images.size(3) != 3 || images.scalar_type() != torch::kUInt8 || !images.is_contiguous() || !images.is_cpu()) {
     throw error(ErrorKind::Shape, "augment: expected contiguous uint8 images [N, H, W, 3] on the CPU but got ", images.scalar_type(), " ",
@@ -101,7 +105,8 @@ torch::Tensor Plan::run(const torch::Tensor& images, const torch::Tensor& sample
                           : torch::empty({items, out_height, out_width, 3}, torch::TensorOptions().dtype(type));
   uint8_t* target = static_cast<uint8_t*>(out.mutable_data_ptr());
   const int64_t bytes = values * static_cast<int64_t>(out.element_size());
-  finish(first, target);
+  const bool streamed = items * bytes >= kStreamedBytes;
+  finish(first, target, streamed);
 
   const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(height * width * 3, values));
   at::parallel_for(1, items, grain, [&](int64_t begin, int64_t end) {
@@ -112,23 +117,23 @@ torch::Tensor Plan::run(const torch::Tensor& images, const torch::Tensor& sample
         throw error(ErrorKind::Shape, "augment: expected every image to end as ", out_height, "×", out_width, " but image ", item % count,
                     " ended as ", image.height(), "×", image.width(), "; end the plan with a crop or a resize");
       }
-      finish(image, target + item * bytes);
+      finish(image, target + item * bytes, streamed);
     }
   });
   return out;
 }
 
 torch::Tensor Plan::apply(const torch::Tensor& images, const torch::Tensor& sample_ids, const Call& call) const {
-  return run(images, sample_ids, call, torch::kFloat32, nullptr, [this](Image& image, uint8_t* target) {
+  return run(images, sample_ids, call, torch::kFloat32, nullptr, [this](Image& image, uint8_t* target, bool streamed) {
     float* values = reinterpret_cast<float*>(target);
-    normalise(image.pixels(), values, image.count() * 3, scale_, shift_);
+    (streamed ? normalise_streamed : normalise)(image.pixels(), values, image.count() * 3, scale_, shift_);
     for (const Erasure& erasure : image.erasures) erase(erasure, values, image.width());
   });
 }
 
 torch::Tensor Plan::apply_to_pixels(const torch::Tensor& images, const torch::Tensor& sample_ids, const Call& call,
                                     std::vector<std::vector<Draw>>* draws) const {
-  return run(images, sample_ids, call, torch::kUInt8, draws, [](Image& image, uint8_t* target) {
+  return run(images, sample_ids, call, torch::kUInt8, draws, [](Image& image, uint8_t* target, bool) {
     const uint8_t* pixels = image.pixels();
     std::copy(pixels, pixels + image.count() * 3, target);
   });

@@ -5,6 +5,7 @@
 #include "augment/kernels/blend.h"
 #include "augment/kernels/planar.h"
 #include "augment/kernels/vector.h"
+#include "augment/kernels/wide_colour.h"
 
 namespace trivium::augment {
 namespace {
@@ -21,8 +22,7 @@ TRIVIUM_INLINE void luma(const Planes& planes, uint8_t* result) {
 }
 
 // All of hue turning is scaled by the chroma (highest − lowest), so that nothing is divided: hue in sixths of a circle times chroma
-// runs from 0 to 6 · chroma, here in eighths of a level (12,240 at most; twice that fits 16 bits).
-constexpr int kHueBits = 3;
+// runs from 0 to 6 · chroma, here in eighths of a level, kHueBits (12,240 at most; twice that fits 16 bits).
 
 /// A channel is lowest + clip(|hue − 3| − 1, 0, 1) · chroma for red, with the hue moved by a third of the circle for the others.
 TRIVIUM_INLINE int16_t channel_of(int16_t hue, int16_t chroma, int16_t lowest) {
@@ -119,18 +119,24 @@ void all_turn_hue(const uint8_t* source, uint8_t* target, int64_t count, uint16_
 
 }  // namespace
 
-int64_t luma_sum(const uint8_t* pixels, int64_t count) { return sum_of_luma(pixels, count); }
+int64_t luma_sum(const uint8_t* pixels, int64_t count) {
+  return has_wide_colour() ? wide_luma_sum(pixels, count) : sum_of_luma(pixels, count);
+}
 
-void to_luma(const uint8_t* source, uint8_t* target, int64_t count) { all_to_luma(source, target, count); }
+void to_luma(const uint8_t* source, uint8_t* target, int64_t count) {
+  (has_wide_colour() ? wide_to_luma : all_to_luma)(source, target, count);
+}
 
 void saturate(const uint8_t* source, uint8_t* target, int64_t count, float factor) {
-  if (factor <= kLargestSmallFactor) return saturate_little(source, target, count, small_factor(factor));
+  if (factor <= kLargestSmallFactor) {
+    return (has_wide_colour() ? wide_saturate : saturate_little)(source, target, count, small_factor(factor));
+  }
   saturate_much(source, target, count, factor);
 }
 
 void turn_hue(const uint8_t* source, uint8_t* target, int64_t count, double shift) {
   const long parts = std::lround((shift - std::floor(shift)) * 65536);  // of a circle
-  all_turn_hue(source, target, count, static_cast<uint16_t>(parts == 65536 ? 0 : parts));
+  (has_wide_colour() ? wide_turn_hue : all_turn_hue)(source, target, count, static_cast<uint16_t>(parts == 65536 ? 0 : parts));
 }
 
 }  // namespace trivium::augment

@@ -2,6 +2,10 @@
 
 #include "augment/kernels/planar.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 namespace trivium::augment {
 namespace {
 
@@ -37,6 +41,34 @@ void normalise(const uint8_t* __restrict source, float* __restrict target, int64
   }
   for (int64_t i = 0; at + i < count; ++i) target[at + i] = static_cast<float>(source[at + i]) * scale[i] + shift[i];
 }
+
+#ifdef __SSE2__
+
+TRIVIUM_VECTORISED
+static void stream_blocks(const uint8_t* __restrict source, float* __restrict target, int64_t count, const ChannelPattern& scale,
+                          const ChannelPattern& shift) {
+  for (int64_t at = 0; at + kBlock <= count; at += kBlock) {
+    alignas(64) float block[kBlock];
+    for (int64_t i = 0; i < kBlock; ++i) block[i] = static_cast<float>(source[at + i]) * scale[i] + shift[i];
+    for (int64_t i = 0; i < kBlock; i += 4) _mm_stream_ps(target + at + i, _mm_load_ps(block + i));
+  }
+  _mm_sfence();  // streamed stores wait for nobody
+}
+
+void normalise_streamed(const uint8_t* source, float* target, int64_t count, const ChannelPattern& scale, const ChannelPattern& shift) {
+  if (reinterpret_cast<uintptr_t>(target) % 16 != 0) return normalise(source, target, count, scale, shift);
+  const int64_t whole = count / kBlock * kBlock;
+  stream_blocks(source, target, whole, scale, shift);
+  normalise(source + whole, target + whole, count - whole, scale, shift);
+}
+
+#else
+
+void normalise_streamed(const uint8_t* source, float* target, int64_t count, const ChannelPattern& scale, const ChannelPattern& shift) {
+  normalise(source, target, count, scale, shift);
+}
+
+#endif
 
 TRIVIUM_VECTORISED
 void accumulate(const uint8_t* __restrict source, float weight, float* __restrict target, int64_t count) {

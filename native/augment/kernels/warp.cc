@@ -86,44 +86,4 @@ void warp_nearest(const uint8_t* source, uint8_t* target, int64_t height, int64_
   }
 }
 
-void warp_bilinear(const uint8_t* source, uint8_t* target, int64_t height, int64_t width, const InverseMatrix& m, const WarpFill& fill) {
-  const double cx = static_cast<double>(width - 1) / 2, cy = static_cast<double>(height - 1) / 2;
-  for (int64_t y = 0; y < height; ++y) {
-    const double from_middle = static_cast<double>(y) - cy;
-    const double x0 = m[1] * from_middle + m[2] - m[0] * cx + cx, y0 = m[4] * from_middle + m[5] - m[3] * cx + cy;
-    for (int64_t x = 0; x < width; ++x) {
-      const double column = x0 + m[0] * static_cast<double>(x), row = y0 + m[3] * static_cast<double>(x);
-      uint8_t* to = target + (y * width + x) * 3;
-      if (!(column > -1 && row > -1 && column < static_cast<double>(width) && row < static_cast<double>(height))) {
-        for (int c = 0; c < 3; ++c) to[c] = to_level(fill.level[c]);
-        continue;
-      }
-      // Both are above −1, so that truncation after adding 1 is the floor.
-      const int64_t left = static_cast<int64_t>(column + 1) - 1, top = static_cast<int64_t>(row + 1) - 1;
-      const float right_share = static_cast<float>(column - static_cast<double>(left));
-      const float lower_share = static_cast<float>(row - static_cast<double>(top));
-      const float weights[4] = {(1 - right_share) * (1 - lower_share), right_share * (1 - lower_share), (1 - right_share) * lower_share,
-                                right_share * lower_share};
-      const uint8_t* corner = source + (top * width + left) * 3;
-      if (left >= 0 && top >= 0 && left + 1 < width && top + 1 < height) {
-        const uint8_t* below = corner + width * 3;
-        for (int c = 0; c < 3; ++c) {
-          const float value = static_cast<float>(corner[c]) * weights[0] + static_cast<float>(corner[c + 3]) * weights[1] +
-                              static_cast<float>(below[c]) * weights[2] + static_cast<float>(below[c + 3]) * weights[3];
-          to[c] = static_cast<uint8_t>(static_cast<int32_t>(value + 0.5f));
-        }
-        continue;
-      }
-      float share = 0, sums[3] = {};
-      for (int tap = 0; tap < 4; ++tap) {
-        const int64_t tap_x = left + tap % 2, tap_y = top + tap / 2;
-        if (tap_x < 0 || tap_y < 0 || tap_x >= width || tap_y >= height) continue;
-        share += weights[tap];
-        for (int c = 0; c < 3; ++c) sums[c] += static_cast<float>(source[(tap_y * width + tap_x) * 3 + c]) * weights[tap];
-      }
-      for (int c = 0; c < 3; ++c) to[c] = to_level(fill.given ? (sums[c] - fill.level[c]) * share + fill.level[c] : sums[c]);
-    }
-  }
-}
-
 }  // namespace trivium::augment

@@ -173,6 +173,16 @@ describe('augmentation plan', () => {
     )
   })
 
+  test('a result too large for the caches, which is written past them, is the same', async () => {
+    const side = 224
+    const plan = { imageSize: side, inputHeight: side, inputWidth: side }
+    const augmentations = { horizontalFlip: true, randomErasing: { p: 0.5 } }
+    const all = await run(augmentations, { plan, count: 30, side })
+    assert.ok(all.length * 4 > 2 ** 24)
+    const few = await run(augmentations, { plan, count: 3, side })
+    assert.deepEqual(all.subarray(0, few.length), few)
+  })
+
   test('the number of threads changes nothing', async () => {
     const augmentations = { randomCrop: { padding: 3 }, horizontalFlip: true }
     const before = torch.getNumThreads()

@@ -158,21 +158,38 @@ int64_t center_offset(int64_t size, int64_t crop_size) {
   return static_cast<int64_t>(std::nearbyint(static_cast<double>(size - crop_size) / 2.0));
 }
 
+Size resized_size(int64_t height, int64_t width, int64_t resize_to) {
+  const int64_t long_side = resize_to * std::max(height, width) / std::min(height, width);
+  return height <= width ? Size{resize_to, long_side} : Size{long_side, resize_to};
+}
+
+void resize_and_center_crop_into(const uint8_t* pixels, int64_t height, int64_t width, int64_t resize_to, Size crop,
+                                 const std::string& interpolation, uint8_t* target) {
+  check("resize_and_center_crop", height, width, resize_to, resize_to);
+  const Filter filter = filter_named(interpolation);
+  const Size out = resized_size(height, width, resize_to);
+  if (crop.height < 1 || crop.width < 1 || crop.height > out.height || crop.width > out.width) {
+    throw error(ErrorKind::Shape, "resize_and_center_crop: expected a crop from 1 to resize_to = ", resize_to, " but got ", crop.height,
+                "×", crop.width, " of ", out.height, "×", out.width);
+  }
+  const Window window{center_offset(out.height, crop.height), center_offset(out.width, crop.width), crop.height, crop.width};
+  if (out.height == height && out.width == width) {
+    for (int64_t y = 0; y < crop.height; ++y) {
+      std::memcpy(target + y * crop.width * 3, pixels + ((window.top + y) * width + window.left) * 3, crop.width * 3);
+    }
+    return;
+  }
+  resize_window(pixels, width * 3, height, width, out.height, out.width, window, filter, target);
+}
+
 std::vector<uint8_t> resize_and_center_crop(const uint8_t* pixels, int64_t height, int64_t width, int64_t resize_to, int64_t crop_to,
                                             const std::string& interpolation) {
   if (crop_to < 1 || crop_to > resize_to) {
     throw error(ErrorKind::Shape, "resize_and_center_crop: expected a crop from 1 to resize_to = ", resize_to, " but got ", crop_to);
   }
   check("resize_and_center_crop", height, width, resize_to, crop_to);
-  const Filter filter = filter_named(interpolation);
-  const int64_t shorter = std::min(height, width), longer = std::max(height, width);
-  const int64_t long_side = resize_to * longer / shorter;
-  const int64_t out_height = height <= width ? resize_to : long_side;
-  const int64_t out_width = height <= width ? long_side : resize_to;
-  const Window window{center_offset(out_height, crop_to), center_offset(out_width, crop_to), crop_to, crop_to};
-  if (out_height == height && out_width == width) return crop(pixels, width, window.top, window.left, crop_to, crop_to);
   std::vector<uint8_t> out(crop_to * crop_to * 3);
-  resize_window(pixels, width * 3, height, width, out_height, out_width, window, filter, out.data());
+  resize_and_center_crop_into(pixels, height, width, resize_to, {crop_to, crop_to}, interpolation, out.data());
   return out;
 }
 

@@ -22,6 +22,17 @@ void resize_into(const uint8_t* pixels, int64_t stride, int64_t height, int64_t 
 std::vector<uint8_t> resize_and_center_crop(const uint8_t* pixels, int64_t height, int64_t width, int64_t resize_to, int64_t crop_to,
                                             const std::string& interpolation);
 
+/// The picture with its shorter side at `resize_to`: how large it is then.
+struct Size {
+  int64_t height, width;
+};
+Size resized_size(int64_t height, int64_t width, int64_t resize_to);
+
+/// The central `crop` window of the picture resampled so that its shorter side is `resize_to`, into `target` (crop.height × crop.width
+/// × 3). Throws ShapeError for a window that is not inside.
+void resize_and_center_crop_into(const uint8_t* pixels, int64_t height, int64_t width, int64_t resize_to, Size crop,
+                                 const std::string& interpolation, uint8_t* target);
+
 /// The crop_height × crop_width window whose first pixel is (top, left). The caller has checked that it lies inside.
 std::vector<uint8_t> crop(const uint8_t* pixels, int64_t width, int64_t top, int64_t left, int64_t crop_height, int64_t crop_width);
 

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <optional>
 #include <system_error>
 #include <thread>
 
@@ -64,19 +62,18 @@ BatchResult decode_batch(const std::vector<EncodedPicture>& pictures, const Batc
   std::atomic<int64_t> next{0};
   const auto work = [&] {
     std::vector<uint8_t> file;
+    Picture decoded;
     for (int64_t i = next++; i < count && !stop; i = next++) {
       const EncodedPicture& picture = pictures[i];
       try {
         if (picture.bytes == nullptr && !read_bytes(picture, file)) continue;
         const uint8_t* bytes = picture.bytes == nullptr ? file.data() : picture.bytes;
         const size_t length = picture.bytes == nullptr ? file.size() : static_cast<size_t>(picture.length);
-        const std::optional<Picture> decoded = decode_jpeg(bytes, length, geometry.max_pixels);
-        if (!decoded) continue;
-        const std::vector<uint8_t> pixels = augment::resize_and_center_crop(decoded->pixels.data(), decoded->height, decoded->width,
-                                                                            geometry.resize_to, geometry.crop_to, geometry.interpolation);
-        std::memcpy(out + i * record, pixels.data(), pixels.size());
-        result.sizes[i * 2] = static_cast<int32_t>(decoded->height);
-        result.sizes[i * 2 + 1] = static_cast<int32_t>(decoded->width);
+        if (!decode_jpeg(bytes, length, geometry.max_pixels, decoded)) continue;
+        augment::resize_and_center_crop_into(decoded.pixels.data(), decoded.height, decoded.width, geometry.resize_to,
+                                             {geometry.crop_to, geometry.crop_to}, geometry.interpolation, out + i * record);
+        result.sizes[i * 2] = static_cast<int32_t>(decoded.height);
+        result.sizes[i * 2 + 1] = static_cast<int32_t>(decoded.width);
         result.done[i] = 1;
       } catch (const std::exception&) {
         // No memory for one picture, or a size that the resampler refuses: the other decoder names the file.

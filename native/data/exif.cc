@@ -43,11 +43,11 @@ std::optional<int> exif_orientation(const uint8_t* segment, size_t length) {
   return 1;
 }
 
-Picture turned(Picture picture, int orientation) {
+Picture turned(const Picture& picture, int orientation) {
   if (orientation <= 1) return picture;
   const int64_t height = picture.height, width = picture.width;
   const bool across = orientation >= 5;  // rows become columns
-  Picture out{std::vector<uint8_t>(picture.pixels.size()), across ? width : height, across ? height : width};
+  Picture out{std::vector<uint8_t>(static_cast<size_t>(height * width * 3)), across ? width : height, across ? height : width};
   // Row and column of the source for each place of the result, as steps: source = start + y·down + x·right (in pixels).
   int64_t start = 0, down = 0, right = 0;
   switch (orientation) {

@@ -16,6 +16,6 @@ bool is_exif(const uint8_t* segment, size_t length);
 std::optional<int> exif_orientation(const uint8_t* segment, size_t length);
 
 /// The picture upright.
-Picture turned(Picture picture, int orientation);
+Picture turned(const Picture& picture, int orientation);
 
 }  // namespace trivium::data

@@ -1,7 +1,7 @@
 #include "data/jpeg.h"
 
 #include <algorithm>
-#include <utility>
+#include <optional>
 
 #include "data/exif.h"
 
@@ -44,9 +44,10 @@ struct Decoder {
   jpeg_decompress_struct info{};
   jpeg_progress_mgr progress{};
   Failure failure{};
-  Picture picture;
+  Picture& picture;
   int orientation = 1;
 
+  explicit Decoder(Picture& into) : picture(into) {}
   ~Decoder() { jpeg_destroy_decompress(&info); }
 
   bool run(const uint8_t* bytes, size_t length, int64_t max_pixels) {
@@ -70,7 +71,9 @@ struct Decoder {
     jpeg_start_decompress(&info);
     picture.height = height;
     picture.width = width;
-    picture.pixels.resize(static_cast<size_t>(height * width * 3));
+    // Never made shorter: filling memory with zeros anew for each picture would cost a tenth of decoding it.
+    const size_t values = static_cast<size_t>(height * width * 3);
+    if (picture.pixels.size() < values) picture.pixels.resize(values);
     while (info.output_scanline < info.output_height) {
       JSAMPROW rows[4];
       const int64_t first = info.output_scanline;
@@ -98,18 +101,19 @@ struct Decoder {
 
 std::string jpeg_library() { return "libjpeg-turbo " TRIVIUM_TEXT(LIBJPEG_TURBO_VERSION); }
 
-std::optional<Picture> decode_jpeg(const uint8_t* bytes, size_t length, int64_t max_pixels) {
-  if (length < 4 || bytes[0] != 0xff || bytes[1] != 0xd8 || bytes[2] != 0xff) return std::nullopt;
-  Decoder decoder;
-  if (!decoder.run(bytes, length, max_pixels)) return std::nullopt;
-  return turned(std::move(decoder.picture), decoder.orientation);
+bool decode_jpeg(const uint8_t* bytes, size_t length, int64_t max_pixels, Picture& picture) {
+  if (length < 4 || bytes[0] != 0xff || bytes[1] != 0xd8 || bytes[2] != 0xff) return false;
+  Decoder decoder(picture);
+  if (!decoder.run(bytes, length, max_pixels)) return false;
+  if (decoder.orientation > 1) picture = turned(picture, decoder.orientation);
+  return true;
 }
 
 #else
 
 std::string jpeg_library() { return ""; }
 
-std::optional<Picture> decode_jpeg(const uint8_t*, size_t, int64_t) { return std::nullopt; }
+bool decode_jpeg(const uint8_t*, size_t, int64_t, Picture&) { return false; }
 
 #endif
 

@@ -3,13 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace trivium::data {
 
-/// [height, width, 3] RGB, 8 bits.
+/// [height, width, 3] RGB, 8 bits, at the beginning of `pixels`, which may be longer: its memory is used again.
 struct Picture {
   std::vector<uint8_t> pixels;
   int64_t height = 0;
@@ -22,8 +21,8 @@ std::string jpeg_library();
 /// A grey or three-channel JPEG of at most `max_pixels`, turned as its EXIF orientation says; the accurate integer IDCT and smooth
 /// chroma upsampling of libjpeg-turbo at full size, which is what Pillow and libvips use. Colour profiles are not applied.
 ///
-/// Nothing for whatever is not such a picture or makes the library complain (CMYK, damage, too many pixels, odd EXIF): another
+/// False for whatever is not such a picture or makes the library complain (CMYK, damage, too many pixels, odd EXIF): another
 /// decoder then gives the pixels or the reason. Thread-safe.
-std::optional<Picture> decode_jpeg(const uint8_t* bytes, size_t length, int64_t max_pixels);
+bool decode_jpeg(const uint8_t* bytes, size_t length, int64_t max_pixels, Picture& picture);
 
 }  // namespace trivium::data

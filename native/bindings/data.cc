@@ -61,6 +61,14 @@ Napi::Uint8Array bytes_of(const Napi::Value& value, const char* what) {
   return value.As<Napi::Uint8Array>();
 }
 
+/// `room`, when the caller lends one of `length` bytes; else new memory.
+Napi::Uint8Array room_for(const Napi::CallbackInfo& info, size_t at, size_t length) {
+  if (info.Length() <= at || info[at].IsUndefined()) return Napi::Uint8Array::New(info.Env(), length);
+  const auto room = bytes_of(info[at], "room");
+  if (room.ElementLength() != length) throw error(ErrorKind::Shape, "room: expected ", length, " bytes but got ", room.ElementLength());
+  return room;
+}
+
 std::shared_ptr<Napi::ObjectReference> kept(const Napi::Object& object) {
   return std::make_shared<Napi::ObjectReference>(Napi::Persistent(object));
 }
@@ -74,7 +82,7 @@ struct Batch {
   std::atomic<bool> stop{false};
 };
 
-// decodeBatch((path | [path, offset, length] | bytes)[], resizeTo, cropTo, maxPixels, threads, interpolation)
+// decodeBatch((path | [path, offset, length] | bytes)[], resizeTo, cropTo, maxPixels, threads, interpolation, room?)
 //   → Promise<{pixels [N, cropTo, cropTo, 3], done [N], sizes [N, 2]}>
 Napi::Value decode_batch(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
@@ -101,7 +109,7 @@ Napi::Value decode_batch(const Napi::CallbackInfo& info) {
                      to_string(info[5], "interpolation")};
   const int threads = static_cast<int>(whole(info[4], "threads", 1, 1024));
   const int64_t side = batch->geometry.crop_to;
-  auto pixels = Napi::Uint8Array::New(env, batch->pictures.size() * side * side * 3);
+  auto pixels = room_for(info, 6, batch->pictures.size() * side * side * 3);
   auto keeper = Napi::Object::New(env);
   keeper.Set("list", list);
   keeper.Set("pixels", pixels);
@@ -172,14 +180,14 @@ Napi::Value pack_open(const Napi::CallbackInfo& info) {
       });
 }
 
-// packRead(pack, indices Int32Array, resizeTo, cropTo) → Promise<{pixels [N, cropTo, cropTo, 3], damaged: row[]}>
+// packRead(pack, indices Int32Array, resizeTo, cropTo, room?) → Promise<{pixels [N, cropTo, cropTo, 3], damaged: row[]}>
 Napi::Value pack_read(const Napi::CallbackInfo& info) {
   const auto file = pack_of(info).file;
   if (!file) throw error(ErrorKind::Binding, "the packed file was closed");
   const auto list = info[1].As<Napi::Int32Array>();
   const auto indices = std::make_shared<std::vector<int64_t>>(list.Data(), list.Data() + list.ElementLength());
   const int64_t resize_to = whole(info[2], "resizeTo", 1, 8192), crop_to = whole(info[3], "cropTo", 1, 8192);
-  auto pixels = Napi::Uint8Array::New(info.Env(), indices->size() * crop_to * crop_to * 3);
+  auto pixels = room_for(info, 4, indices->size() * crop_to * crop_to * 3);
   const auto damaged = std::make_shared<std::vector<int32_t>>();
   return PoolJob::start(
       info.Env(), [=, out = pixels.Data()] { *damaged = file->read(*indices, resize_to, crop_to, out); },

@@ -227,6 +227,7 @@ export interface Addon {
     maxPixels: number,
     threads: number,
     interpolation: string,
+    room?: Uint8Array,
   ): Promise<{ pixels: Uint8Array; done: Uint8Array; sizes: Int32Array }>
   hashRecords(bytes: Uint8Array, recordBytes: number): Promise<Uint8Array>
   packOpen(path: string): Promise<{ handle: PackHandle; count: number; side: number; text: string }>
@@ -235,6 +236,7 @@ export interface Addon {
     indices: Int32Array,
     resizeTo: number,
     cropTo: number,
+    room?: Uint8Array,
   ): Promise<{ pixels: Uint8Array; damaged: number[] }>
   packClose(pack: PackHandle): void
 

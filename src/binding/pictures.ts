@@ -30,9 +30,19 @@ export async function decodeBatch(
     interpolation?: Interpolation | undefined
     maxPixels: number
     threads: number
+    /** Memory for the pixels, of their length; it must not be touched before the promise is settled. Default: new. */
+    room?: Uint8Array | undefined
   },
 ): Promise<DecodedBatch> {
-  return native.decodeBatch(pictures, o.resizeTo, o.cropTo, o.maxPixels, o.threads, o.interpolation ?? 'bilinear')
+  return native.decodeBatch(
+    pictures,
+    o.resizeTo,
+    o.cropTo,
+    o.maxPixels,
+    o.threads,
+    o.interpolation ?? 'bilinear',
+    o.room,
+  )
 }
 
 /** XXH64 of each record of `recordBytes`, as little-endian u64. */
@@ -67,9 +77,9 @@ export class PackedFile {
    */
   async read(
     indices: readonly number[],
-    o: { resizeTo: number; cropTo: number },
+    o: { resizeTo: number; cropTo: number; room?: Uint8Array | undefined },
   ): Promise<{ pixels: Uint8Array; damaged: number[] }> {
-    return native.packRead(this.#handle, Int32Array.from(indices), o.resizeTo, o.cropTo)
+    return native.packRead(this.#handle, Int32Array.from(indices), o.resizeTo, o.cropTo, o.room)
   }
 
   /** Unmaps the file, once reads that are under way have ended. */

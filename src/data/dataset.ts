@@ -28,10 +28,11 @@ export interface Dataset {
   at(index: number): Sample
   /**
    * @param indices positions in this data set, in any order, repeats allowed
+   * @param room memory of the result's length that may be used for it; the caller leaves it alone until the promise is settled
    * @returns [N, height, width, 3] uint8 RGB
    * @throws {DatasetError} when a file cannot be read
    */
-  read(indices: readonly number[], signal?: AbortSignal): Promise<Uint8Array>
+  read(indices: readonly number[], signal?: AbortSignal, room?: Uint8Array): Promise<Uint8Array>
   /** Files that were left out because they could not be read. */
   readonly unreadable: readonly UnreadableFile[]
 }
@@ -100,9 +101,9 @@ export class MemoryDataset implements Dataset {
     return { id: this.#firstId + checkIndex(this, index), label: this.labels[index] as number }
   }
 
-  async read(indices: readonly number[]): Promise<Uint8Array> {
+  async read(indices: readonly number[], _signal?: AbortSignal, room?: Uint8Array): Promise<Uint8Array> {
     const size = this.height * this.width * 3
-    const out = new Uint8Array(indices.length * size)
+    const out = room ?? new Uint8Array(indices.length * size)
     indices.forEach((index, row) => {
       const from = checkIndex(this, index) * size
       out.set(this.#pixels.subarray(from, from + size), row * size)
@@ -133,7 +134,7 @@ export function subset(
     height: dataset.height,
     width: dataset.width,
     at: (index) => dataset.at(within(index)),
-    read: async (rows, signal) => dataset.read(rows.map(within), signal),
+    read: async (rows, signal, room) => dataset.read(rows.map(within), signal, room),
     unreadable,
   }
 }

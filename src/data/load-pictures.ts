@@ -52,14 +52,15 @@ export class PictureLoader {
     this.#workers = settings.workers ?? availableParallelism()
   }
 
-  /** @throws the signal's reason; pictures that cannot be read are in the result */
-  load(indices: readonly number[], signal?: AbortSignal): Promise<LoadedPictures> {
-    const result = this.#turn.then(() => this.#load(indices, signal))
+  /** @param room memory for the pixels, of their length; lost to the caller when this throws
+   * @throws the signal's reason; pictures that cannot be read are in the result */
+  load(indices: readonly number[], signal?: AbortSignal, room?: Uint8Array): Promise<LoadedPictures> {
+    const result = this.#turn.then(() => this.#load(indices, signal, room))
     this.#turn = result.catch(() => undefined)
     return result
   }
 
-  async #load(indices: readonly number[], signal?: AbortSignal): Promise<LoadedPictures> {
+  async #load(indices: readonly number[], signal?: AbortSignal, room?: Uint8Array): Promise<LoadedPictures> {
     signal?.throwIfAborted()
     const { cropTo, decoder } = this.settings
     const failures: (DatasetError | null)[] = indices.map(() => null)
@@ -78,10 +79,10 @@ export class PictureLoader {
         ? // An empty picture is none that libjpeg-turbo takes.
           await decodeBatch(
             encoded.map((item) => item ?? new Uint8Array()),
-            { ...this.settings, threads: this.#workers },
+            { ...this.settings, threads: this.#workers, room },
           )
         : {
-            pixels: new Uint8Array(indices.length * size),
+            pixels: room ?? new Uint8Array(indices.length * size),
             done: new Uint8Array(indices.length),
             sizes: new Int32Array(indices.length * 2),
           }
@@ -97,6 +98,7 @@ export class PictureLoader {
       }
     }
     await mapConcurrent(rest, this.#workers, work, signal)
+    failures.forEach((failure, row) => failure !== null && result.pixels.fill(0, row * size, (row + 1) * size))
     return { pixels: result.pixels, sizes: result.sizes, failures }
   }
 }

@@ -88,9 +88,10 @@ export class Loader {
     const underway: Promise<Batch>[] = []
     let next = startStep
     const rounds = occurrences(order)
+    const rooms = new Rooms()
     const begin = (): void => {
       const [from, to] = [next * batchSize, (next + 1) * batchSize]
-      const batch = this.#load(order.subarray(from, to), rounds.subarray(from, to), epoch, abort)
+      const batch = this.#load(order.subarray(from, to), rounds.subarray(from, to), epoch, rooms, abort)
       // The consumer meets the failure when it comes to this batch; until then it must not count as unhandled.
       void batch.catch(() => undefined)
       underway.push(batch)
@@ -112,10 +113,11 @@ export class Loader {
     }
   }
 
-  async #load(chosen: Int32Array, rounds: Int32Array, epoch: number, signal: AbortSignal): Promise<Batch> {
+  async #load(chosen: Int32Array, rounds: Int32Array, epoch: number, rooms: Rooms, signal: AbortSignal): Promise<Batch> {
     const { dataset, plan, views = 1, device = 'cpu' } = this.#options
     const samples = Array.from(chosen, (index) => dataset.at(index))
-    const pixels = await dataset.read(Array.from(chosen), signal)
+    const room = rooms.take(samples.length * dataset.height * dataset.width * 3)
+    const pixels = await dataset.read(Array.from(chosen), signal, room)
     signal.throwIfAborted()
     // Kept out of any scope of the consumer: a batch lives until its dispose().
     const made: Tensor[] = []
@@ -125,6 +127,7 @@ export class Loader {
     }
     try {
       const raw = keep(torch.tensor(pixels, { shape: [samples.length, dataset.height, dataset.width, 3] }))
+      rooms.giveBack(room)
       // A sample that comes again in an epoch is augmented anew.
       const drawKeys = BigInt64Array.from(samples, ({ id }, row) => BigInt(id) + (BigInt(rounds[row] ?? 0) << 32n))
       const keys = keep(torch.tensor(drawKeys))
@@ -154,6 +157,23 @@ export class Loader {
       for (const tensor of made) tensor.dispose()
       throw error
     }
+  }
+}
+
+/**
+ * Memory for the pixels of batches, used again: new arrays of megabytes for each batch would keep the garbage collector busier than the
+ * copying. What is not given back (a read that failed, of which something may still be on its way) is left to the collector.
+ */
+class Rooms {
+  readonly #free: Uint8Array[] = []
+
+  take(bytes: number): Uint8Array {
+    const room = this.#free.pop()
+    return room !== undefined && room.buffer.byteLength >= bytes ? new Uint8Array(room.buffer, 0, bytes) : new Uint8Array(bytes)
+  }
+
+  giveBack(room: Uint8Array): void {
+    this.#free.push(room)
   }
 }
 

@@ -73,9 +73,9 @@ export class PictureDataset implements Dataset {
     return { id: firstId + checkIndex(this, index), label: this.labels[index] as number, path: source.nameOf(index) }
   }
 
-  async read(indices: readonly number[], signal?: AbortSignal): Promise<Uint8Array> {
+  async read(indices: readonly number[], signal?: AbortSignal, room?: Uint8Array): Promise<Uint8Array> {
     for (const index of indices) checkIndex(this, index)
-    return this.#options.packed === null ? this.#decoded(indices, signal) : this.#unpacked(indices, signal)
+    return this.#options.packed === null ? this.#decoded(indices, signal, room) : this.#unpacked(indices, signal, room)
   }
 
   /**
@@ -104,10 +104,10 @@ export class PictureDataset implements Dataset {
     }
   }
 
-  async #unpacked(indices: readonly number[], signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #unpacked(indices: readonly number[], signal?: AbortSignal, room?: Uint8Array): Promise<Uint8Array> {
     const { packed, cropTo, logger } = this.#options
     signal?.throwIfAborted()
-    const { pixels, damaged } = await (packed as PackedPictures).read(indices, cropTo)
+    const { pixels, damaged } = await (packed as PackedPictures).read(indices, cropTo, room)
     if (damaged.length > 0) {
       if (!this.#toldOfDamage) logger.warn(`${(packed as PackedPictures).path}: damaged; its pictures are decoded again`)
       this.#toldOfDamage = true
@@ -119,17 +119,17 @@ export class PictureDataset implements Dataset {
     return pixels
   }
 
-  async #decoded(indices: readonly number[], signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #decoded(indices: readonly number[], signal?: AbortSignal, room?: Uint8Array): Promise<Uint8Array> {
     const size = this.height * this.width * 3
     const kept = indices.map((index) => this.#options.cache.get(this.#key(index)))
     const missing = [...new Set(indices.filter((_, row) => kept[row] === undefined))]
-    const { pixels, failures } = await this.#loader.load(missing, signal)
+    const { pixels, failures } = await this.#loader.load(missing, signal, missing.length === indices.length ? room : undefined)
     const failure = failures.find((one) => one !== null)
     if (failure) throw failure
     missing.forEach((index, row) => this.#offer(index, pixels, row))
     if (missing.length === indices.length) return pixels // each asked for once, none of them kept: in this order
     const place = new Map(missing.map((index, row) => [index, row]))
-    const out = new Uint8Array(indices.length * size)
+    const out = room ?? new Uint8Array(indices.length * size)
     indices.forEach((index, row) => {
       const from = (place.get(index) ?? 0) * size
       out.set(kept[row] ?? pixels.subarray(from, from + size), row * size)

@@ -28,8 +28,8 @@ export class PackedPictures {
   }
 
   /** @returns pixels [N, cropTo, cropTo, 3], and the rows whose stored bytes are damaged, which are not filled */
-  read(indices: readonly number[], cropTo: number): Promise<{ pixels: Uint8Array; damaged: number[] }> {
-    return this.#file.read(indices, { resizeTo: this.#resizeTo, cropTo })
+  read(indices: readonly number[], cropTo: number, room?: Uint8Array): Promise<{ pixels: Uint8Array; damaged: number[] }> {
+    return this.#file.read(indices, { resizeTo: this.#resizeTo, cropTo, room })
   }
 
   /** Removes the file, so that the next run builds it anew; this process goes on with what it has. */

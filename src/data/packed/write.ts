@@ -42,11 +42,13 @@ export async function writePack(
   const record = side * side * 3
   const hashes = new Uint8Array(count * 8)
   const sizes = new Int32Array(count * 2)
+  const rooms = [new Uint8Array(BATCH * record), new Uint8Array(BATCH * record)] // one is filled, the other written
   const unreadable: { index: number; reason: string }[] = []
   const load = (start: number): Promise<LoadedPictures> | null => {
     if (start >= count) return null
     const indices = Array.from({ length: Math.min(BATCH, count - start) }, (_, i) => start + i)
-    const loaded = loader.load(indices, o.signal)
+    const room = rooms[(start / BATCH) % 2]?.subarray(0, indices.length * record)
+    const loaded = loader.load(indices, o.signal, room)
     void loaded.catch(() => undefined) // met when its turn comes
     return loaded
   }

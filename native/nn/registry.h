@@ -25,7 +25,7 @@ const BackboneEntry& find_backbone(const std::string& name);
 const std::vector<BackboneEntry>& backbones();
 
 /// kind: "projection" {in_features, hidden_features, out_features} → unit-length z [N, out_features];
-///       "cosine" {in_features, out_features} → cos θ [N, out_features], rows of weight and input of unit length, weight ~ N(0, 0.01), no bias;
+///       "cosine" {in_features, out_features, sub_centers} → cos θ [N, out_features], rows of weight and input of unit length, weight ~ N(0, 0.01), no bias;
 ///       "linear" {in_features, out_features} → logits.
 /// All take `seed`, as backbones do.
 std::shared_ptr<Module> create_head(const std::string& kind, const Options& options);

@@ -61,6 +61,32 @@ static void gradients_match_finite_differences() {
   }
 }
 
+// Deng et al. 2020, eq. 4: the nearest of a class's K directions; rows of one class lie together.
+static void sub_centers_take_the_nearest_direction() {
+  auto made = create_head("cosine", Options("cosine", {{"in_features", 5.0}, {"out_features", 3.0}, {"sub_centers", 2.0}, {"seed", 3.0}}));
+  made->to(torch::kDouble);
+  const auto weight = made->parameters()[0];
+  CHECK_TRUE((weight.sizes() == at::IntArrayRef{6, 5}));
+  const auto features = filled("input", {4, 5}, torch::kDouble);
+  const auto cosines = made->forward(features);
+  CHECK_TRUE((cosines.sizes() == at::IntArrayRef{4, 3}));
+  for (int64_t i = 0; i < 4; ++i) {
+    for (int64_t c = 0; c < 3; ++c) {
+      double nearest = -2;
+      for (int64_t k = 0; k < 2; ++k) {
+        const auto direction = weight[2 * c + k];
+        nearest = std::max(nearest, ((features[i] * direction).sum() / (features[i].norm() * direction.norm())).item<double>());
+      }
+      CHECK_TRUE(std::abs(cosines[i][c].item<double>() - nearest) < 1e-12);
+    }
+  }
+  cosines.sum().backward();
+  // each feature moves one direction of a class, so that at least the three nearest of the first have a gradient, and no more than 6
+  CHECK_TRUE((weight.grad().abs().sum(1) > 0).sum().item<int64_t>() >= 3);
+  CHECK_ERROR(Config, "sub_centers between 1",
+              create_head("cosine", Options("cosine", {{"in_features", 5.0}, {"out_features", 3.0}, {"sub_centers", 0.0}})));
+}
+
 static void outputs_stay_wide_under_autocast() {
   const auto features = (filled("input", {5, 12}) * 3);
   for (const std::string kind : {"projection", "cosine", "linear"}) {
@@ -124,6 +150,7 @@ static void classifier_normalises_and_scales() {
 int main() {
   agree_with_golden();
   gradients_match_finite_differences();
+  sub_centers_take_the_nearest_direction();
   outputs_stay_wide_under_autocast();
   edges();
   classifier_normalises_and_scales();

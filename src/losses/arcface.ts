@@ -5,32 +5,32 @@
  * code, which keeps a useful gradient (and is discontinuous at θ = π − m: −1 against −1 − m · sin m + (1 − cos m)).
  * cos(θ + m) is computed as cos θ · cos m − sin θ · sin m, without acos, whose gradient at ±1 is infinite.
  */
-import { z } from 'zod'
 import { torch, type Tensor } from '../binding/index.ts'
-import { ShapeError } from '../util/errors.ts'
-import type { OptionShape } from '../util/option-shape.ts'
 import { crossEntropyLoss } from './cross-entropy.ts'
+import { checkScores, widened } from './logits.ts'
 
 export interface ArcFaceLossOptions {
+  /** radians; the paper uses 0.5 */
   readonly margin: number
   readonly scale: number
   readonly labelSmoothing: number
 }
 
-export const arcfaceLossShape: OptionShape<ArcFaceLossOptions> = {
-  margin: z.number().min(0).max(1.5).default(0.5).describe('radians; the paper uses 0.5'),
-  scale: z
-    .number()
-    .positive()
-    .default(30)
-    .describe('multiplies the cosines; the paper uses 64 for many thousand classes'),
-  labelSmoothing: z.number().min(0).lt(1).default(0),
-}
-
-export const arcfaceLossSchema: z.ZodType<ArcFaceLossOptions> = z.strictObject(arcfaceLossShape)
-
 /** sin θ is kept from reaching 0, where the gradient of sqrt is infinite; sin² of 0.06° is lost in float32 anyway. */
-const smallestSineSquared = 1e-6
+export const smallestSineSquared = 1e-6
+
+/**
+ * @param target [N, 1] cos θ of the target class
+ * @returns withMargin: cos(θ + m); moved: the same, and the fallback where θ + m > π
+ */
+export function arcfaceTarget(target: Tensor, margin: number): { withMargin: Tensor; moved: Tensor } {
+  const { ops } = torch
+  const sine = ops.sqrt(ops.clamp(ops.add(ops.neg(ops.mul(target, target)), 1), smallestSineSquared))
+  const withMargin = ops.sub(ops.mul(target, Math.cos(margin)), ops.mul(sine, Math.sin(margin)))
+  const fallback = ops.sub(target, margin * Math.sin(Math.PI - margin))
+  const insideRange = ops.gt(target, Math.cos(Math.PI - margin))
+  return { withMargin, moved: ops.where(insideRange, withMargin, fallback) }
+}
 
 /**
  * @param cosines [N, C] cos θ of each class, from the cosine head
@@ -43,27 +43,18 @@ export function arcfaceLogits(
   labels: Tensor,
   options: Pick<ArcFaceLossOptions, 'margin' | 'scale'>,
 ): Tensor {
-  if (cosines.shape.length !== 2 || labels.shape.length !== 1 || cosines.shape[0] !== labels.shape[0])
-    throw new ShapeError(
-      `arcface: expected cosines [N, C] and labels [N], got [${cosines.shape.join(', ')}] and [${labels.shape.join(', ')}]`,
-    )
+  checkScores('arcface', 'cosines', cosines, labels)
   const { ops } = torch
-  const { margin, scale } = options
   // The margin is decided in float32: bfloat16 has 8 bits, one part in 256 of a cosine.
-  const cosine = cosines.dtype === 'float64' ? cosines : cosines.to('float32')
+  const cosine = widened(cosines)
   const column = ops.unsqueeze(labels, 1)
-  const target = ops.gather(cosine, 1, column)
-  const sine = ops.sqrt(ops.clamp(ops.add(ops.neg(ops.mul(target, target)), 1), smallestSineSquared))
-  const withMargin = ops.sub(ops.mul(target, Math.cos(margin)), ops.mul(sine, Math.sin(margin)))
-  const fallback = ops.sub(target, margin * Math.sin(Math.PI - margin))
-  const insideRange = ops.gt(target, Math.cos(Math.PI - margin))
-  const moved = ops.where(insideRange, withMargin, fallback)
-  return ops.mul(ops.scatter(cosine, 1, column, moved), scale)
+  const { moved } = arcfaceTarget(ops.gather(cosine, 1, column), options.margin)
+  return ops.mul(ops.scatter(cosine, 1, column, moved), options.scale)
 }
 
 /** What a cosine head scores at evaluation: scale · cos θ, no margin. @param cosines [N, C] @returns [N, C] */
 export function cosineLogits(cosines: Tensor, scale: number): Tensor {
-  return torch.ops.mul(cosines.dtype === 'float64' ? cosines : cosines.to('float32'), scale)
+  return torch.ops.mul(widened(cosines), scale)
 }
 
 /** Mean cross-entropy of the logits with margin. @param cosines [N, C] @param labels [N] int64 @returns scalar [] */

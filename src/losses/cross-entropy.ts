@@ -1,11 +1,14 @@
 /**
  * Cross-entropy with label smoothing, Szegedy et al. 2015, §7. https://arxiv.org/abs/1512.00567
  * With smoothing ε the target is 1 − ε + ε/C on the label and ε/C elsewhere (what torch calls label_smoothing).
+ *
+ * With class weights w the loss is Σ w_y · loss / Σ w_y over the batch, as torch's: a batch of one class has the loss it would have
+ * without weights. The smoothed part weighs each class by its own weight.
  */
 import { z } from 'zod'
 import { torch, type Tensor } from '../binding/index.ts'
-import { ShapeError } from '../util/errors.ts'
 import type { OptionShape } from '../util/option-shape.ts'
+import { checkScores, ofLabel, widened } from './logits.ts'
 
 export interface CrossEntropyOptions {
   readonly labelSmoothing: number
@@ -17,21 +20,40 @@ export const crossEntropyShape: OptionShape<CrossEntropyOptions> = {
 
 export const crossEntropySchema: z.ZodType<CrossEntropyOptions> = z.strictObject(crossEntropyShape)
 
+/** Labels may all have a weight of 0 in a batch. */
+const smallestWeight = 1e-12
+
 /**
- * @param logits [N, C]; computed in float32 at least, whatever arrives
- * @param labels [N] int64 in [0, C)
+ * @param logits  [N, C]; computed in float32 at least, whatever arrives
+ * @param labels  [N] int64 in [0, C)
+ * @param weights [C], ≥ 0; null weighs all classes alike
  * @returns scalar [], mean over the batch, in nats
  * @throws {ShapeError} when logits and labels disagree on N
  */
-export function crossEntropyLoss(logits: Tensor, labels: Tensor, options: CrossEntropyOptions): Tensor {
-  if (logits.shape.length !== 2 || labels.shape.length !== 1 || logits.shape[0] !== labels.shape[0])
-    throw new ShapeError(
-      `cross-entropy: expected logits [N, C] and labels [N], got [${logits.shape.join(', ')}] and [${labels.shape.join(', ')}]`,
-    )
+export function crossEntropyLoss(
+  logits: Tensor,
+  labels: Tensor,
+  options: CrossEntropyOptions,
+  weights: Tensor | null = null,
+): Tensor {
+  checkScores('cross-entropy', 'logits', logits, labels)
   const { ops } = torch
-  const logProbability = ops.logSoftmax(logits.dtype === 'float64' ? logits : logits.to('float32'), 1)
+  const { labelSmoothing } = options
+  const logProbability = ops.logSoftmax(widened(logits), 1)
+  if (weights !== null) return weighted(logProbability, labels, labelSmoothing, weights.to(logProbability.dtype))
   const onLabel = ops.mean(ops.gather(logProbability, 1, ops.unsqueeze(labels, 1)))
-  if (options.labelSmoothing === 0) return ops.neg(onLabel)
+  if (labelSmoothing === 0) return ops.neg(onLabel)
   const overClasses = ops.mean(logProbability)
-  return ops.neg(ops.add(ops.mul(onLabel, 1 - options.labelSmoothing), ops.mul(overClasses, options.labelSmoothing)))
+  return ops.neg(ops.add(ops.mul(onLabel, 1 - labelSmoothing), ops.mul(overClasses, labelSmoothing)))
+}
+
+function weighted(logProbability: Tensor, labels: Tensor, smoothing: number, weights: Tensor): Tensor {
+  const { ops } = torch
+  const own = ops.indexSelect(weights, 0, labels)
+  const all = ops.clamp(ops.sum(own), smallestWeight)
+  const onLabel = ops.div(ops.sum(ops.mul(own, ofLabel(logProbability, labels))), all)
+  if (smoothing === 0) return ops.neg(onLabel)
+  const classes = logProbability.shape[1] ?? 1
+  const overClasses = ops.div(ops.sum(ops.mul(logProbability, weights)), ops.mul(all, classes))
+  return ops.neg(ops.add(ops.mul(onLabel, 1 - smoothing), ops.mul(overClasses, smoothing)))
 }

@@ -1,12 +1,13 @@
-export {
-  arcfaceLogits,
-  arcfaceLoss,
-  arcfaceLossSchema,
-  arcfaceLossShape,
-  cosineLogits,
-  type ArcFaceLossOptions,
-} from './arcface.ts'
+export { adafaceLogits, featureNorms, imageQuality, updatedNormStatistics, type NormStatistics } from './adaface.ts'
+export { arcfaceLogits, arcfaceLoss, cosineLogits, type ArcFaceLossOptions } from './arcface.ts'
+export { classWeights, classWeightsSchema, type ClassWeights } from './class-weights.ts'
+export { cosfaceLogits } from './cosface.ts'
 export { crossEntropyLoss, crossEntropySchema, crossEntropyShape, type CrossEntropyOptions } from './cross-entropy.ts'
+export { curricularfaceLogits, meanTargetCosine, updatedCurriculum } from './curricularface.ts'
+export { dkdLoss, dkdSchema, dkdShape, type DkdOptions } from './dkd.ts'
+export { embeddingLoss, hintLoss } from './feature-distillation.ts'
+export { focalLoss, focalSchema, focalShape, type FocalOptions } from './focal.ts'
 export { kdLoss, kdSchema, kdShape, type KdOptions } from './kd.ts'
-export { mixedLabelLoss, type Labels } from './mixed-labels.ts'
+export { Margin, marginKinds, marginShape, type MarginKind, type MarginOptions } from './margin.ts'
+export { dominantLabel, mixedLabelLoss, type Labels } from './mixed-labels.ts'
 export { supconLoss, supconLossSchema, supconLossShape, type SupConLossOptions } from './supcon.ts'

@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { torch, type Tensor } from '../binding/index.ts'
 import { ShapeError } from '../util/errors.ts'
 import type { OptionShape } from '../util/option-shape.ts'
+import { widened } from './logits.ts'
 
 export interface KdOptions {
   readonly temperature: number
@@ -26,17 +27,21 @@ export const kdSchema: z.ZodType<KdOptions> = z.strictObject(kdShape)
  * @throws {ShapeError} when the two differ in shape
  */
 export function kdLoss(student: Tensor, teacher: Tensor, options: KdOptions): Tensor {
-  if (student.shape.length !== 2 || student.shape.join() !== teacher.shape.join())
-    throw new ShapeError(
-      `kd: expected student and teacher logits of one shape [N, C], got [${student.shape.join(', ')}] and [${teacher.shape.join(', ')}]. ` +
-        'Teacher and student must have the same classes.',
-    )
+  checkPair('kd', student, teacher)
   const { ops } = torch
   const { temperature } = options
-  const soft = (logits: Tensor): Tensor =>
-    ops.logSoftmax(ops.div(logits.dtype === 'float64' ? logits : logits.to('float32'), temperature), 1)
+  const soft = (logits: Tensor): Tensor => ops.logSoftmax(ops.div(widened(logits), temperature), 1)
   const logTeacher = soft(teacher.detach())
   const logStudent = soft(student)
   const divergence = ops.sum(ops.mul(ops.exp(logTeacher), ops.sub(logTeacher, logStudent)))
   return ops.mul(divergence, (temperature * temperature) / (student.shape[0] ?? 1))
+}
+
+/** @throws {ShapeError} when student and teacher are not logits of one shape */
+export function checkPair(loss: string, student: Tensor, teacher: Tensor): void {
+  if (student.shape.length === 2 && student.shape.join() === teacher.shape.join()) return
+  throw new ShapeError(
+    `${loss}: expected student and teacher logits of one shape [N, C], got [${student.shape.join(', ')}] and [${teacher.shape.join(', ')}]. ` +
+      'Teacher and student must have the same classes.',
+  )
 }

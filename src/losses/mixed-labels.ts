@@ -3,9 +3,8 @@
  * partner's. Zhang et al. 2017 (mixup), §2. https://arxiv.org/abs/1710.09412
  *
  * For cross-entropy that equals the loss against the mixed distribution. A margin (ArcFace and its relatives) is put on the label of
- * each term: on the own one in the first, on the partner's in the second. A loss that splits off the target class (decoupled
- * distillation) takes each of the two as the target in its term. Plain distillation has no labels: the teacher sees the mixed
- * picture, and its scores are the target.
+ * each term: on the own one in the first, on the partner's in the second. Plain distillation has no labels: the teacher sees the mixed
+ * picture, and its scores are the target. Decoupled distillation splits one target class off those scores: the dominant label.
  */
 import { torch, type Tensor } from '../binding/index.ts'
 
@@ -22,4 +21,9 @@ export function mixedLabelLoss(labels: Labels, lossOf: (labels: Tensor) => Tenso
   if (mixed === null || mixed.lambda === 1) return lossOf(own)
   const { ops } = torch
   return ops.add(ops.mul(lossOf(own), mixed.lambda), ops.mul(lossOf(mixed.partner), 1 - mixed.lambda))
+}
+
+/** The label of the larger share; of equal shares the own one. @returns [N] int64 */
+export function dominantLabel({ own, mixed }: Labels): Tensor {
+  return mixed !== null && mixed.lambda < 0.5 ? mixed.partner : own
 }

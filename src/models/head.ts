@@ -20,10 +20,12 @@ export interface ProjectionHeadOptions extends Common {
   readonly hiddenFeatures?: number | undefined
 }
 
-/** [N, D] → cos θ to each class's direction [N, numClasses] (Deng et al. 2018). */
+/** [N, D] → cos θ to each class's direction, the nearest of its `subCenters` [N, numClasses] (Deng et al. 2018, 2020). */
 export interface CosineHeadOptions extends Common {
   readonly kind: 'cosine'
   readonly numClasses: number
+  /** directions of a class; default 1 */
+  readonly subCenters?: number | undefined
 }
 
 /** [N, D] → logits [N, numClasses]. */
@@ -91,7 +93,10 @@ export async function createHead(options: HeadOptions): Promise<Head> {
   }
   const outFeatures = options.kind === 'projection' ? options.outFeatures : options.numClasses
   const hiddenFeatures = options.kind === 'projection' ? options.hiddenFeatures : undefined
-  const native = await NativeModule.createHead(kind, nativeOptions({ inFeatures, outFeatures, hiddenFeatures, seed }))
+  // Left out where it is 1: other kinds of head know no such option.
+  const subCenters = options.kind === 'cosine' && options.subCenters !== 1 ? options.subCenters : undefined
+  const sizes = { inFeatures, outFeatures, hiddenFeatures, subCenters }
+  const native = await NativeModule.createHead(kind, nativeOptions({ ...sizes, seed }))
   if (device !== 'cpu') await native.to(device)
   return new Head(kind, native, inFeatures, outFeatures)
 }

@@ -1,35 +1,42 @@
-/** Phase arcface: metric tuning with an additive angular margin (Deng et al. 2019, arXiv 1801.07698). */
-import { arcfaceLoss, mixedLabelLoss } from '../losses/index.ts'
+/** Phase arcface: metric tuning with a margin between classes (Deng et al. 2019, arXiv 1801.07698, and its relatives). */
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
+import { cosineHead, LabelLoss } from './label-loss.ts'
 import { batchMixer } from './mixing.ts'
-import { arcfaceOptionsSchema, unavailableArcface, type ArcFaceOptions } from './options/arcface.ts'
+import { arcfaceOptionsSchema, marginKindOf, unavailableArcface, type ArcFaceOptions } from './options/arcface.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
 export const arcfacePhase: Phase<ArcFaceOptions> = {
   name: 'arcface',
-  summary: 'tunes the backbone with a cosine head and an angular margin between classes',
+  summary: 'tunes the backbone with a cosine head and a margin between classes',
   optionsSchema: arcfaceOptionsSchema,
   run(options, context) {
+    let labelLoss: LabelLoss | null = null
     return runTrainingPhase(
       {
         name: 'arcface',
-        head: { kind: 'cosine' },
+        head: cosineHead(options),
         logitScale: options.scale,
         views: 1,
         unavailable: unavailableArcface,
         task(parts) {
           if (options.backboneLrScale === 0) parts.pair.backbone.setRequiresGrad(false)
+          const { scale } = options
+          const loss = new LabelLoss('arcface', marginKindOf(options), options, {
+            train: context.data.train,
+            device: context.device,
+            scale,
+          })
+          labelLoss = loss
           return classificationTask('arcface', parts, {
-            scale: options.scale,
+            scale,
             backboneLrScale: options.backboneLrScale,
             mixer: batchMixer('arcface', options, context.seed),
-            loss: async ({ outputs, labels }) => ({
-              loss: mixedLabelLoss(labels, (hard) => arcfaceLoss(outputs, hard, options)),
-              parts: {},
-            }),
+            memory: loss,
+            loss: async (step, _, isNewBatch) => ({ loss: loss.of(step, isNewBatch), parts: {} }),
           })
         },
+        dispose: () => labelLoss?.dispose(),
       },
       options,
       context,

@@ -1,5 +1,7 @@
 /** Training tasks over class labels: what train, arcface and distill share. */
+import type { Tensor } from '../binding/index.ts'
 import type { Batch } from '../data/index.ts'
+import type { NamedPart } from '../optim/index.ts'
 import type { Networks, StepOutput, TrainingTask } from '../train/index.ts'
 import type { PhaseName } from './context.ts'
 import type { BatchMixer, MixedStep } from './mixing.ts'
@@ -7,8 +9,11 @@ import type { TaskParts } from './training-phase.ts'
 import { classifierValidation, correctCount } from './validation.ts'
 
 export interface ClassificationLoss {
-  /** @param step outputs of the head [N, C], labels and images, mixed or not */
-  (step: MixedStep): Promise<Pick<StepOutput, 'loss' | 'parts'>>
+  /**
+   * @param step       outputs of the head [N, C], labels and images, mixed or not
+   * @param isNewBatch false in a further pass of a step over the same batch: what is remembered does not move again
+   */
+  (step: MixedStep, batch: Batch, isNewBatch: boolean): Promise<Pick<StepOutput, 'loss' | 'parts'>>
 }
 
 /** @param scale what the head's outputs are multiplied by to be logits */
@@ -20,14 +25,25 @@ export function classificationTask(
     readonly mixer: BatchMixer
     readonly loss: ClassificationLoss
     readonly backboneLrScale?: number
+    /** trained beside the networks, and no part of them */
+    readonly beside?: readonly NamedPart[]
+    /** what the loss remembers between steps */
+    readonly memory?: {
+      state(): Map<string, Tensor>
+      restore(state: ReadonlyMap<string, Tensor>): void | Promise<void>
+    }
   },
 ): TrainingTask {
   const { precision, validation } = parts
+  const { memory, beside = [] } = options
+  const seen = new WeakSet<Batch>()
   return {
     name,
     async compute(networks: Networks, batch: Batch) {
       const step = await options.mixer.forward(networks, batch, precision)
-      const computed = await options.loss(step)
+      const isNewBatch = !seen.has(batch)
+      seen.add(batch)
+      const computed = await options.loss(step, batch, isNewBatch)
       return { ...computed, correct: correctOf(step) }
     },
     trainable: ({ backbone, head }) => [
@@ -38,7 +54,9 @@ export function classificationTask(
         layers: backbone.depth.layers,
       },
       { prefix: 'head', parameters: head.namedParameters() },
+      ...beside,
     ],
+    ...(memory === undefined ? {} : { state: () => memory.state(), restore: (state) => memory.restore(state) }),
     validate: validation === null ? null : classifierValidation(validation, { scale: options.scale, precision }),
   }
 }

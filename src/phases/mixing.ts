@@ -16,6 +16,8 @@ import type { MixingOptions } from './options/training.ts'
 export interface MixedStep {
   /** Outputs of the head. */
   readonly outputs: Tensor
+  /** [views · N, D] what entered the head. */
+  readonly features: Tensor
   /** [views · N, 3, S, S], mixed where pictures were mixed: what a teacher is shown. */
   readonly images: Tensor
   /** [views · N] */
@@ -37,21 +39,21 @@ export function batchMixer(name: string, options: MixingOptions, seed: number): 
       const labels = everyView(batch.labels, batch)
       const kind = kindOf(options, key)
       if (kind === 'none') {
-        const { outputs } = await forwardNetworks(networks, batch.images, precision)
-        return { outputs, images: batch.images, labels: { own: labels, mixed: null }, hiddenPartners: null }
+        const passed = await forwardNetworks(networks, batch.images, precision)
+        return { ...passed, images: batch.images, labels: { own: labels, mixed: null }, hiddenPartners: null }
       }
       if (kind !== 'mixtoken' && kind !== 'manifold') {
         const mixture = mixImages(batch.images, { method: kind, alpha: options.mixAlpha, views: batch.views }, key)
         const { images, partners, lambda } = mixture
-        const { outputs } = await forwardNetworks(networks, images, precision)
-        return { outputs, images, labels: mixed(labels, partners, lambda), hiddenPartners: null }
+        const passed = await forwardNetworks(networks, images, precision)
+        return { ...passed, images, labels: mixed(labels, partners, lambda), hiddenPartners: null }
       }
       parts ??= await partsOf(networks, batch)
       const mix =
         kind === 'manifold' ? manifold(options, parts, batch, key) : mixToken(name, options, parts, batch, key)
-      const { outputs } = await forwardNetworks(networks, batch.images, precision, mix)
+      const passed = await forwardNetworks(networks, batch.images, precision, mix)
       return {
-        outputs,
+        ...passed,
         images: batch.images,
         labels: mixed(labels, mix.partners, mix.lambda),
         hiddenPartners: mix.partners,

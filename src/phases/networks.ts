@@ -17,7 +17,7 @@ import type { PhaseContext } from './context.ts'
 
 export type HeadSpec =
   | { readonly kind: 'projection'; readonly hiddenFeatures: number | null; readonly outFeatures: number }
-  | { readonly kind: 'cosine' }
+  | { readonly kind: 'cosine'; readonly subCenters: number }
   | { readonly kind: 'linear' }
 
 /** Everything needed to use the weights of a snapshot again. */
@@ -50,7 +50,7 @@ const specSchema: z.ZodType<NetworkSpec> = z.object({
       hiddenFeatures: z.number().int().positive().nullable(),
       outFeatures: z.number().int().positive(),
     }),
-    z.object({ kind: z.literal('cosine') }),
+    z.object({ kind: z.literal('cosine'), subCenters: z.number().int().positive().default(1) }),
     z.object({ kind: z.literal('linear') }),
   ]),
   logitScale: z.number().positive(),
@@ -106,7 +106,9 @@ export function warnOfNormalisation(
 }
 
 function headOptions(spec: NetworkSpec, inFeatures: number): HeadOptions {
-  if (spec.head.kind !== 'projection') return { kind: spec.head.kind, inFeatures, numClasses: spec.classNames.length }
+  const numClasses = spec.classNames.length
+  if (spec.head.kind === 'linear') return { kind: 'linear', inFeatures, numClasses }
+  if (spec.head.kind === 'cosine') return { kind: 'cosine', inFeatures, numClasses, subCenters: spec.head.subCenters }
   const { outFeatures, hiddenFeatures } = spec.head
   return { kind: 'projection', inFeatures, outFeatures, hiddenFeatures: hiddenFeatures ?? inFeatures }
 }

@@ -1,8 +1,9 @@
 /** Phase train: plain supervised training, from a configuration with flat keys or a `train` section. */
-import { arcfaceLoss, crossEntropyLoss, mixedLabelLoss } from '../losses/index.ts'
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
+import { cosineHead, LabelLoss } from './label-loss.ts'
 import { batchMixer } from './mixing.ts'
+import { isMargin } from './options/label-loss.ts'
 import { trainOptionsSchema, unavailableTrain, type TrainOptions } from './options/train.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
@@ -11,26 +12,31 @@ export const trainPhase: Phase<TrainOptions> = {
   summary: 'trains a classifier on the labels',
   optionsSchema: trainOptionsSchema,
   run(options, context) {
-    const cosine = options.lossFunction === 'arcface'
+    const cosine = isMargin(options.lossFunction)
     const scale = cosine ? options.scale : 1
+    let labelLoss: LabelLoss | null = null
     return runTrainingPhase(
       {
         name: 'train',
-        head: { kind: cosine ? 'cosine' : 'linear' },
+        head: cosine ? cosineHead(options) : { kind: 'linear' },
         logitScale: scale,
         views: 1,
         unavailable: unavailableTrain,
-        task: (parts) =>
-          classificationTask('train', parts, {
+        task(parts) {
+          const loss = new LabelLoss('train', options.lossFunction, options, {
+            train: context.data.train,
+            device: context.device,
+            scale,
+          })
+          labelLoss = loss
+          return classificationTask('train', parts, {
             scale,
             mixer: batchMixer('train', options, context.seed),
-            loss: async ({ outputs, labels }) => ({
-              loss: mixedLabelLoss(labels, (hard) =>
-                cosine ? arcfaceLoss(outputs, hard, options) : crossEntropyLoss(outputs, hard, options),
-              ),
-              parts: {},
-            }),
-          }),
+            memory: loss,
+            loss: async (step, _, isNewBatch) => ({ loss: loss.of(step, isNewBatch), parts: {} }),
+          })
+        },
+        dispose: () => labelLoss?.dispose(),
       },
       options,
       context,

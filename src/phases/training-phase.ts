@@ -37,6 +37,8 @@ import { progressCallback } from './progress-callback.ts'
 export interface TaskParts {
   readonly spec: NetworkSpec
   readonly pair: NetworkPair
+  /** the running average of `pair`; null where none is kept */
+  readonly emaPair: NetworkPair | null
   readonly precision: Precision
   /** every validation sample once; null when there is none or it is not wanted */
   readonly validation: Loader | null
@@ -108,7 +110,7 @@ export async function runTrainingPhase(
     }
     const precision = options.precision ?? context.defaults.precision
     const validation = options.useValidation ? validationLoader(spec, options, context) : null
-    const task = await recipe.task({ spec, pair, precision, validation })
+    const task = await recipe.task({ spec, pair, emaPair, precision, validation })
     const thaw = await freezeBackbone(name, pair.backbone, options, context.logger)
     const setup = { recipe, options, context, spec, store, pair, emaPair, resumeFrom, thaw }
     const loop = await trainWithProgress(task, setup)

@@ -259,7 +259,7 @@ class TrainingRun {
   }
 
   async #save(best: boolean): Promise<void> {
-    const { store, networks, emaNetworks, network } = this.#parts
+    const { store, networks, emaNetworks, network, task } = this.#parts
     const { epoch, step, stepInEpoch } = this.#state
     const name = `epoch-${String(epoch).padStart(4, '0')}${stepInEpoch === 0 ? '' : `-step-${String(step).padStart(7, '0')}`}`
     await torch.scope(async () => {
@@ -272,6 +272,8 @@ class TrainingRun {
         parts.set('ema_head', emaNetworks.head.stateDict())
       }
       parts.set('optimizer', await this.#optimizer.state())
+      const remembered = task.state?.()
+      if (remembered !== undefined && remembered.size > 0) parts.set('task', remembered)
       await store.save(
         name,
         { parts, state: this.#savedState(), order: step, metadata: { format: 'pt', trivium: JSON.stringify(network) } },
@@ -312,13 +314,14 @@ class TrainingRun {
   }
 
   async #load(snapshot: Snapshot, withOptimizer: boolean): Promise<void> {
-    const { networks, emaNetworks } = this.#parts
+    const { networks, emaNetworks, task } = this.#parts
     await torch.scope(async () => {
       await networks.backbone.loadStateDict(await snapshot.load('backbone'))
       await networks.head.loadStateDict(await snapshot.load('head'))
       await emaNetworks?.backbone.loadStateDict(await snapshot.load('ema_backbone'))
       await emaNetworks?.head.loadStateDict(await snapshot.load('ema_head'))
       if (withOptimizer) await this.#optimizer.loadState(await snapshot.load('optimizer'))
+      if (snapshot.parts.includes('task')) await task.restore?.(await snapshot.load('task'))
     })
   }
 

@@ -30,6 +30,12 @@ export interface TrainingTask {
   compute(networks: Networks, batch: Batch): Promise<StepOutput>
   /** the parameters to train; frozen ones are left out */
   trainable(networks: Networks): NamedPart[]
+  /**
+   * What the task itself remembers between steps (the statistics of a margin, a memory of embeddings, a projection that is trained beside
+   * the networks): stored in a snapshot as its part "task", and given back before the first step of a resumed run.
+   */
+  state?(): ReadonlyMap<string, Tensor>
+  restore?(state: ReadonlyMap<string, Tensor>): void | Promise<void>
   /** null: there is nothing to validate on, and the newest snapshot counts as the best */
   readonly validate: ((networks: Networks, signal: AbortSignal) => Promise<Validation>) | null
 }

@@ -233,10 +233,6 @@ test('digits › a truncated snapshot is refused by file, and evaluation of an e
 })
 
 test('digits › an option that waits for its machinery ends the phase by name, never in silence', async () => {
-  await assert.rejects(
-    run('later', ['arcface'], { arcface: { useAdaface: true } }),
-    /arcface\.useAdaface is not available yet/,
-  )
   await assert.rejects(run('whole', ['evaluate'], { evaluate: { ttaRuns: 3 } }), /evaluate\.ttaRuns/)
 })
 

@@ -13,7 +13,8 @@ namespace trivium::nn {
 std::shared_ptr<Module> make_projection_head(const Options& options);
 
 /// Cosine of the angle between a feature and each class's direction (Deng et al. 2018, ArcFace). [N, in_features] → [N, out_features] in
-/// [−1, 1]. Options: in_features, out_features.
+/// [−1, 1]. With sub_centers K > 1 a class has K directions and the nearest one counts (Deng et al. 2020, sub-center ArcFace, eq. 4).
+/// Options: in_features, out_features, sub_centers (default 1).
 std::shared_ptr<Module> make_cosine_head(const Options& options);
 
 /// Linear classifier with bias. [N, in_features] → [N, out_features]. Options: in_features, out_features.

@@ -1,23 +1,33 @@
 import { z } from 'zod'
 import type { Unavailable } from '../../util/unavailable.ts'
+import {
+  checkLabelLoss,
+  labelLossKinds,
+  labelLossShape,
+  type LabelLossKind,
+  type LabelLossOptions,
+} from './label-loss.ts'
 import { checkedTraining, mixingShape, trainingShape, type MixingOptions, type TrainingOptions } from './training.ts'
 
 /** Plain supervised training. The flat keys of a simple configuration (num_epochs, learning_rate …) arrive here. */
-export interface TrainOptions extends TrainingOptions, MixingOptions {
-  readonly lossFunction: 'cross_entropy' | 'arcface'
-  readonly labelSmoothing: number
-  readonly margin: number
-  readonly scale: number
+export interface TrainOptions extends TrainingOptions, MixingOptions, LabelLossOptions {
+  readonly lossFunction: LabelLossKind
 }
 
-const schema: z.ZodType<TrainOptions> = z.strictObject({
-  ...trainingShape({ enabled: false, epochs: 10, batchSize: 128, lr: 1e-3, weightDecay: 0.01, emaDecay: 0 }),
-  ...mixingShape,
-  lossFunction: z.enum(['cross_entropy', 'arcface']).default('cross_entropy'),
-  labelSmoothing: z.number().min(0).lt(1).default(0),
-  margin: z.number().min(0).max(1.5).default(0.5).describe('arcface only, radians'),
-  scale: z.number().positive().default(30).describe('arcface only'),
-})
+const schema: z.ZodType<TrainOptions> = z
+  .strictObject({
+    ...trainingShape({ enabled: false, epochs: 10, batchSize: 128, lr: 1e-3, weightDecay: 0.01, emaDecay: 0 }),
+    ...mixingShape,
+    lossFunction: z
+      .enum(labelLossKinds)
+      .default('cross_entropy')
+      .describe('cross_entropy and focal have a linear head, the margins a cosine head'),
+    ...labelLossShape,
+    scale: labelLossShape.scale.describe('multiplies the cosines of a margin'),
+  })
+  .superRefine((options, issues) => {
+    checkLabelLoss(options.lossFunction, options, { key: 'loss_function', cosineHead: false, issues })
+  })
 
 export const trainOptionsSchema: z.ZodType<TrainOptions> = checkedTraining(schema, 10)
 export const unavailableTrain: readonly Unavailable[] = []

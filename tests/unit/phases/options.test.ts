@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pipelineConfigSchema, phases, phaseNames } from '../../../src/phases/index.ts'
 import { isSameArchitecture } from '../../../src/phases/networks.ts'
-import { unavailableArcface } from '../../../src/phases/options/arcface.ts'
+import { marginKindOf } from '../../../src/phases/options/arcface.ts'
 import { unavailableEvaluate } from '../../../src/phases/options/evaluate.ts'
 import { unavailableTrain } from '../../../src/phases/options/train.ts'
 import { resizeToFor } from '../../../src/phases/image-geometry.ts'
@@ -67,19 +67,77 @@ test('options › out of range values are refused', () => {
 })
 
 test('options › what waits for its machinery is accepted, and found when it is set', () => {
-  const { arcface, train, evaluate } = pipelineConfigSchema.parse({
-    arcface: { useCurricularface: true, mixMethod: 'cutmix' },
+  const { train, evaluate } = pipelineConfigSchema.parse({
     evaluate: { ttaRuns: 4, computeVim: true },
   })
-  assert.deepEqual(
-    findUnavailable(arcface, unavailableArcface).map(({ key }) => key),
-    ['useCurricularface'],
-  )
   assert.deepEqual(findUnavailable(train, unavailableTrain), [])
   assert.deepEqual(
     findUnavailable(evaluate, unavailableEvaluate).map(({ key }) => key),
     ['computeVim', 'ttaRuns'],
   )
+})
+
+test('options › one margin can be chosen, and a flag is a spelling of it', () => {
+  const kind = (arcface: object): string => marginKindOf(pipelineConfigSchema.parse({ arcface }).arcface)
+  assert.deepEqual([{}, { useAdaface: true }, { useCurricularface: true }, { marginHead: 'cosface' }].map(kind), [
+    'arcface',
+    'adaface',
+    'curricularface',
+    'cosface',
+  ])
+  assert.equal(kind({ marginHead: 'adaface', useAdaface: true }), 'adaface')
+  assert.match(
+    problem({ arcface: { useAdaface: true, useCurricularface: true } }),
+    /arcface\.useAdaface: only one margin can be given, got use_curricularface: true and use_adaface: true/,
+  )
+  assert.match(
+    problem({ arcface: { marginHead: 'cosface', useAdaface: true } }),
+    /margin_head: cosface and use_adaface/,
+  )
+  assert.match(problem({ arcface: { marginHead: 'sphereface' } }), /arcface\.marginHead/)
+})
+
+test('options › a key that the chosen loss has no use for is refused', () => {
+  const refused: [object, RegExp][] = [
+    [
+      { train: { margin: 0.3 } },
+      /train\.margin: margin is for loss_function: arcface, .*and loss_function is cross_entropy/,
+    ],
+    [{ train: { subCenters: 2 } }, /train\.subCenters: sub_centers is for loss_function/],
+    [{ train: { focalGamma: 1 } }, /train\.focalGamma: focal_gamma is for loss_function: focal/],
+    [
+      { train: { lossFunction: 'focal', labelSmoothing: 0.1 } },
+      /train\.labelSmoothing: .*not defined for the focal loss/,
+    ],
+    [{ train: { lossFunction: 'arcface', adafaceH: 0.3 } }, /adaface_h is for loss_function: adaface/],
+    [{ arcface: { statisticsMomentum: 0.1 } }, /statistics_momentum is for margin_head: adaface, curricularface/],
+    [{ distill: { margin: 0.2 } }, /distill\.margin: margin is for hard_loss/],
+    [{ distill: { dkdBeta: 2 } }, /distill\.dkdBeta: dkd_beta is for soft_loss: dkd/],
+    [{ train: { classWeights: [1, -1] } }, /train\.classWeights/],
+    [{ train: { classWeights: 'even' } }, /train\.classWeights/],
+    [{ train: { lossFunction: 'focal', focalGamma: -1 } }, /train\.focalGamma/],
+    [{ arcface: { subCenters: 0 } }, /arcface\.subCenters/],
+    [{ arcface: { statisticsMomentum: 0, marginHead: 'adaface' } }, /arcface\.statisticsMomentum/],
+  ]
+  for (const [input, expected] of refused) assert.match(problem(input), expected, JSON.stringify(input))
+  assert.equal(problem({ distill: { subCenters: 2 } }), '')
+})
+
+test('options › teachers exclude each other', () => {
+  const refused: [object, RegExp][] = [
+    [{ teacherBackbonePath: 'a', teacherSnapshots: ['b'] }, /teacherSnapshots: only one of/],
+    [
+      { teacher: 'student_ema', teacherBackbonePath: 'a' },
+      /teacher: teacher: student_ema and a path of another teacher/,
+    ],
+    [{ teacher: 'student_ema', useEmaTeacher: false }, /useEmaTeacher: .*contradicts/],
+    [{ teacher: 'student_ema', emaDecay: 0 }, /emaDecay: teacher: student_ema needs a weight average/],
+    [{ teacherSnapshots: [] }, /teacherSnapshots/],
+    [{ teacher: 'mentor' }, /distill\.teacher/],
+    [{ featureWeight: -1 }, /featureWeight/],
+    [{ teacherWarmupEpochs: 0.5 }, /teacherWarmupEpochs/],
+  ]
+  for (const [distill, expected] of refused) assert.match(problem({ distill }), expected, JSON.stringify(distill))
 })
 
 test('options › each phase stands under its own name', () => {

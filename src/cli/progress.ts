@@ -7,6 +7,8 @@ import { isTerminal } from './output.ts'
 export interface Progress extends ProgressReporter {
   /** Writes text (ending in a newline) without tearing the bar. */
   write(text: string): void
+  /** Takes the bar away until the next update: something else is shown meanwhile. */
+  pause(): void
   /** Puts the cursor back; safe to call at any time. */
   restore(): void
 }
@@ -33,38 +35,50 @@ function quietProgress(stream: NodeJS.WriteStream): Progress {
     update: () => undefined,
     stop: () => undefined,
     write: (text) => void stream.write(text),
+    pause: () => undefined,
     restore: () => undefined,
   }
 }
 
 function barProgress(stream: NodeJS.WriteStream): Progress {
   let bar: SingleBar | null = null
-  const stop = (): void => {
+  let shown: { label: string; total: number } | null = null
+  const pause = (): void => {
     bar?.stop()
     bar = null
+  }
+  const stop = (): void => {
+    pause()
+    shown = null
+  }
+  const draw = ({ label, total }: { label: string; total: number }): void => {
+    bar = new SingleBar({
+      stream,
+      format: '{label} {bar} {percentage}%  {value}/{total}  {eta_formatted} left  {values}',
+      barsize: 24,
+      barCompleteChar: '━',
+      barIncompleteChar: '─',
+      hideCursor: true,
+      clearOnComplete: true,
+      stopOnComplete: false,
+      gracefulExit: false,
+      etaBuffer: 50,
+      fps: 8,
+    })
+    bar.start(Math.max(1, total), 0, { label, values: '' })
   }
   return {
     start(label, total) {
       stop()
-      bar = new SingleBar({
-        stream,
-        format: '{label} {bar} {percentage}%  {value}/{total}  {eta_formatted} left  {values}',
-        barsize: 24,
-        barCompleteChar: '━',
-        barIncompleteChar: '─',
-        hideCursor: true,
-        clearOnComplete: true,
-        stopOnComplete: false,
-        gracefulExit: false,
-        etaBuffer: 50,
-        fps: 8,
-      })
-      bar.start(Math.max(1, total), 0, { label, values: '' })
+      shown = { label, total }
+      draw(shown)
     },
     update(done, values) {
+      if (bar === null && shown !== null) draw(shown)
       bar?.update(done, values === undefined ? {} : { values: valuesText(values) })
     },
     stop,
+    pause,
     write(text) {
       if (bar === null) stream.write(text)
       else {
@@ -99,6 +113,7 @@ function lineProgress(stream: NodeJS.WriteStream, every: number): Progress {
       label = ''
     },
     write: (text) => void stream.write(text),
+    pause: () => undefined,
     restore: () => undefined,
   }
 }

@@ -18,6 +18,7 @@ import { writeError } from '../util/files.ts'
 import { createLogger, type RootLogger } from '../util/logger.ts'
 import type { Invocation } from './command.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
+import { askAtTerminal } from './ask.ts'
 import { locateError } from './locate-error.ts'
 import { nextCommand, resumeCommand } from './next-command.ts'
 import { wantsColor } from './output.ts'
@@ -54,6 +55,7 @@ export async function runSession(resolved: ResolvedConfig, invocation: Invocatio
       logger,
       progress,
       signal: interrupts.signal,
+      ask: askAtTerminal(progress, interrupts.signal),
       configText: configToYaml(resolved),
       onRun(paths) {
         run = paths

@@ -29,6 +29,8 @@ export const flatKeys: Readonly<Record<string, readonly string[]>> = {
   optimizer: ['train', 'optimizer'],
   earlyStopping: ['train', 'earlyStopping'],
   earlyStoppingPatience: ['train', 'earlyStoppingPatience'],
+  lra: ['train', 'lra'],
+  askEpoch: ['train', 'askEpoch'],
   lossFunction: ['train', 'lossFunction'],
 }
 

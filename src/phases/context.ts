@@ -6,6 +6,7 @@ import type { z } from 'zod'
 import type { AugmentationOptions, AugmentPlan } from '../augment/index.ts'
 import type { DataOptions, DatasetSplits } from '../data/index.ts'
 import type { BackboneOptions, BackboneRequest, Model } from '../models/index.ts'
+import type { Ask, Callback } from '../train/index.ts'
 import type { Logger } from '../util/logger.ts'
 
 export type PhaseName = 'train' | 'supcon' | 'arcface' | 'distill' | 'evaluate' | 'export'
@@ -80,6 +81,10 @@ export interface PhaseContext {
   readonly logger: Logger
   readonly signal: AbortSignal
   readonly progress: ProgressReporter
+  /** told of every step and epoch of the training phases */
+  readonly callbacks: readonly Callback[]
+  /** puts a question to whoever watches; null: nobody does */
+  readonly ask: Ask | null
   /** continue from the phase's `last` snapshot; a phase that had finished is not run again */
   readonly resume: boolean
   /** what a phase uses when its own option is null */

@@ -17,6 +17,8 @@ export const phases: { readonly [Name in PhaseName]: Phase<PipelineConfig[Name]>
   export: exportPhase,
 }
 
+export { startPipeline, type PipelineEvent, type PipelineRun } from './events.ts'
+export type { Ask, Callback, StepEvent, TrainingControl } from '../train/index.ts'
 export { augmentPreview, type PreviewOptions } from './augment-preview.ts'
 export { phaseSeed } from './training-phase.ts'
 export { phaseNames, predecessors, silentProgress, trainingPhaseNames } from './context.ts'

@@ -11,6 +11,7 @@ import { torch } from '../binding/index.ts'
 import type { DatasetSplits } from '../data/index.ts'
 import type { BackboneRequest, Model } from '../models/index.ts'
 import { lockRun } from '../snapshot/index.ts'
+import type { Ask, Callback } from '../train/index.ts'
 import { ConfigError } from '../util/errors.ts'
 import { writeFileAtomic } from '../util/files.ts'
 import { silentLogger, type Logger } from '../util/logger.ts'
@@ -29,6 +30,8 @@ export interface StageContext {
   readonly logger: Logger
   readonly signal: AbortSignal
   readonly progress: ProgressReporter
+  readonly callbacks: readonly Callback[]
+  readonly ask: Ask | null
   readonly resume: boolean
   /** from the data stage */
   data: DatasetSplits | null
@@ -38,6 +41,7 @@ export interface StageContext {
   createBackbone: ((request: BackboneRequest) => Promise<Model>) | null
   /** of the phases that ran, in their order */
   readonly results: PhaseResult[]
+  readonly onResult: (result: PhaseResult) => void
   /** further files for people to look at */
   readonly files: string[]
 }
@@ -53,6 +57,10 @@ export interface OrchestratorOptions {
   readonly signal?: AbortSignal
   readonly progress?: ProgressReporter
   readonly logger?: Logger
+  /** of every training phase, in this order; see docs/training.md */
+  readonly callbacks?: readonly Callback[]
+  /** puts the question of `ask_epoch` to someone; default: nobody is asked */
+  readonly ask?: Ask | null
   /** go on with the newest run of this name */
   readonly resume?: boolean
   /** chosen by the caller; default: by name, see chooseRun */
@@ -61,6 +69,8 @@ export interface OrchestratorOptions {
   readonly configText?: string
   /** called once, when the folders exist and before any stage */
   readonly onRun?: (run: RunPaths) => void
+  /** called when a phase has ended */
+  readonly onResult?: (result: PhaseResult) => void
 }
 
 export interface PipelineResult {
@@ -143,11 +153,14 @@ export class PipelineOrchestrator {
         logger,
         signal,
         progress,
+        callbacks: options.callbacks ?? [],
+        ask: options.ask ?? null,
         resume,
         data: null,
         trainingPlan: null,
         createBackbone: null,
         results: [],
+        onResult: options.onResult ?? (() => undefined),
         files: [],
       }
       const outcome = await this.#runStages(context)

@@ -6,12 +6,12 @@ export function progressCallback(
   phase: PhaseName,
   { logger, progress }: Pick<PhaseContext, 'logger' | 'progress'>,
 ): Callback & { stop(): void } {
-  let shown = false
+  let shown: number | null = null
   return {
     name: 'progress',
     onStepEnd(event) {
-      if (!shown) progress.start(phase, event.totalSteps)
-      shown = true
+      if (shown !== event.totalSteps) progress.start(phase, event.totalSteps)
+      shown = event.totalSteps
       const loss = Number(event.loss.toPrecision(4))
       progress.update(event.step, { epoch: `${event.epoch}/${event.totalEpochs}`, loss, ...event.parts })
     },
@@ -26,7 +26,7 @@ export function progressCallback(
       logger.info(`${phase} epoch ${record.epoch}: ${measured.filter((text) => text !== null).join(', ')}`, record)
     },
     stop() {
-      if (shown) progress.stop()
+      if (shown !== null) progress.stop()
     },
   }
 }

@@ -16,8 +16,12 @@ import {
 } from '../models/index.ts'
 import { findSnapshot, SnapshotStore, type Snapshot } from '../snapshot/index.ts'
 import {
+  ControlFile,
+  HaltPrompt,
+  LearningRateAdjuster,
   parseTrainingState,
   runTraining,
+  type Callback,
   type LoopResult,
   type Thaw,
   type TrainingState,
@@ -178,12 +182,22 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
         resumeFrom: setup.resumeFrom,
         network: spec,
         thaw: setup.thaw,
-        callbacks: [shown],
+        callbacks: [shown, ...callbacksOf(options, context)],
       },
     )
   } finally {
     shown.stop()
   }
+}
+
+/** Those that the configuration asks for, and the user's own. */
+function callbacksOf({ lra, askEpoch }: TrainingOptions, { logger, ask, run, callbacks }: PhaseContext): Callback[] {
+  return [
+    new ControlFile(join(run.logs, 'control.json'), logger),
+    ...(lra === null ? [] : [new LearningRateAdjuster(lra, logger)]),
+    ...(askEpoch === null || ask === null ? [] : [new HaltPrompt(askEpoch, ask)]),
+    ...callbacks,
+  ]
 }
 
 /** "11181642 parameters (5130 trained, 11176512 frozen)". */

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { augmentationOptionsSchema, type AugmentationOptions } from '../../augment/index.ts'
 import { backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
+import { adjusterOptionsSchema, type AdjusterOptions } from '../../train/index.ts'
 import type { OptionShape } from '../../util/option-shape.ts'
 import type { Precision } from '../context.ts'
 import { freezeSchema, type FreezeOptions } from './freeze.ts'
@@ -37,6 +38,10 @@ export interface TrainingOptions {
   readonly monitor: 'accuracy' | 'loss'
   readonly earlyStopping: boolean
   readonly earlyStoppingPatience: number
+  /** lowers the learning rate when epochs stop getting better; null does not */
+  readonly lra: AdjusterOptions | null
+  /** epochs after which someone at the terminal is asked whether to go on; null does not ask */
+  readonly askEpoch: number | null
   readonly snapshotEvery: number
   readonly keep: number
 }
@@ -110,6 +115,19 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
       .describe('what the best snapshot and early stopping go by'),
     earlyStopping: z.boolean().default(false),
     earlyStoppingPatience: positiveInteger.default(5).describe('epochs without improvement before stopping'),
+    lra: adjusterOptionsSchema
+      .nullable()
+      .default(null)
+      .describe('lower the learning rate when epochs stop getting better; {} for the usual values, null: do not'),
+    askEpoch: z
+      .number()
+      .int()
+      .min(0)
+      .nullable()
+      .default(null)
+      .describe(
+        'epochs after which is asked at the terminal whether to go on; logs/<run>/control.json does it without one',
+      ),
     snapshotEvery: positiveInteger.default(1).describe('epochs between snapshots'),
     keep: positiveInteger.default(2).describe('snapshots kept besides the best'),
   }

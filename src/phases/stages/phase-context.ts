@@ -24,6 +24,8 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
     logger: context.logger.child({ stage }),
     signal: context.signal,
     progress: context.progress,
+    callbacks: context.callbacks,
+    ask: context.ask,
     resume: context.resume,
     defaults: {
       backbone: config.backbone,
@@ -42,5 +44,7 @@ export async function runPhase<Options>(
   context: StageContext,
   stage: string,
 ): Promise<void> {
-  context.results.push(await phase.run(options, phaseContext(context, stage)))
+  const result = await phase.run(options, phaseContext(context, stage))
+  context.results.push(result)
+  context.onResult(result)
 }

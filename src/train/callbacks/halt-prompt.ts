@@ -11,6 +11,7 @@ export class HaltPrompt implements Callback {
   readonly #ask: Ask
   /** the epoch after which is asked next; null: never */
   #next: number | null
+  #isAnswered = true
 
   /** @param askEpoch 0 counts as 1; none is asked when it is not below the phase's epochs */
   constructor(askEpoch: number, ask: Ask) {
@@ -23,12 +24,12 @@ export class HaltPrompt implements Callback {
   }
 
   async onEpochEnd({ phase, epoch }: EpochRecord, control: TrainingControl): Promise<void> {
-    if (this.#next === null || epoch < this.#next) return
+    if (this.#next === null || epoch < this.#next || !this.#isAnswered) return
     let question = `${phase}: ${epoch} epochs are done. H halts, a number trains so many more before asking again: `
     for (;;) {
       const answer = (await this.#ask(question))?.trim() ?? null
       if (answer === null) {
-        this.#next = null
+        this.#isAnswered = false // a run that goes on may have someone at its terminal
         return
       }
       if (answer.toLowerCase() === 'h') return control.stop('halted at the prompt')

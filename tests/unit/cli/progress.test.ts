@@ -58,6 +58,24 @@ describe('progress', () => {
     assert.ok(text().lastIndexOf('\u001b[?25h') > text().lastIndexOf('\u001b[?25l'))
   })
 
+  it('takes the bar away for a question, and draws it again at the next update', () => {
+    const { stream, text } = recorder(true, 80)
+    const progress = createProgress({ stream })
+    progress.start('epoch', 10)
+    progress.pause()
+    const paused = text().length
+    progress.write('asked\n')
+    const asked = text().length
+    progress.update(4)
+    const drawn = text().length
+    progress.restore()
+    const restored = text().length
+    progress.update(5)
+    assert.equal(text().slice(paused, asked), 'asked\n')
+    assert.match(text().slice(asked, drawn), /epoch /)
+    assert.equal(text().length, restored)
+  })
+
   it('is quiet when asked, but still writes text', () => {
     const { stream, text } = recorder(false, undefined)
     const progress = createProgress({ stream, everySeconds: 0, quiet: true })

@@ -82,12 +82,8 @@ struct Batch {
   std::atomic<bool> stop{false};
 };
 
-// decodeBatch((path | [path, offset, length] | bytes)[], resizeTo, cropTo, maxPixels, threads, interpolation, room?)
-//   → Promise<{pixels [N, cropTo, cropTo, 3], done [N], sizes [N, 2]}>
-Napi::Value decode_batch(const Napi::CallbackInfo& info) {
-  const auto env = info.Env();
-  const auto list = info[0].As<Napi::Array>();
-  const auto batch = std::make_shared<Batch>();
+std::vector<data::EncodedPicture> pictures_of(const Napi::Array& list) {
+  std::vector<data::EncodedPicture> pictures;
   for (uint32_t i = 0; i < list.Length(); i++) {
     const Napi::Value item = list.Get(i);
     data::EncodedPicture picture;
@@ -103,8 +99,35 @@ Napi::Value decode_batch(const Napi::CallbackInfo& info) {
       picture.offset = whole(place.Get(1u), "offset", 0, 9e15);
       picture.length = whole(place.Get(2u), "length", 0, 9e15);
     }
-    batch->pictures.push_back(std::move(picture));
+    pictures.push_back(std::move(picture));
   }
+  return pictures;
+}
+
+Napi::Uint8Array to_bytes(Napi::Env env, const std::vector<uint64_t>& hashes) {
+  auto out = Napi::Uint8Array::New(env, hashes.size() * 8);
+  if (!hashes.empty()) std::memcpy(out.Data(), hashes.data(), hashes.size() * 8);
+  return out;
+}
+
+// hashPictures((path | [path, offset, length] | bytes)[], threads) → Promise<bytes>: XXH64 of each, little-endian u64
+Napi::Value hash_pictures(const Napi::CallbackInfo& info) {
+  const auto list = info[0].As<Napi::Array>();
+  const auto pictures = std::make_shared<std::vector<data::EncodedPicture>>(pictures_of(list));
+  const int threads = static_cast<int>(whole(info[1], "threads", 1, 1024));
+  const auto hashes = std::make_shared<std::vector<uint64_t>>();
+  return PoolJob::start(
+      info.Env(), [=] { *hashes = data::hash_batch(*pictures, threads); },
+      [hashes, reference = kept(list)](Napi::Env env) { return to_bytes(env, *hashes); });
+}
+
+// decodeBatch((path | [path, offset, length] | bytes)[], resizeTo, cropTo, maxPixels, threads, interpolation, room?)
+//   → Promise<{pixels [N, cropTo, cropTo, 3], done [N], sizes [N, 2]}>
+Napi::Value decode_batch(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  const auto list = info[0].As<Napi::Array>();
+  const auto batch = std::make_shared<Batch>();
+  batch->pictures = pictures_of(list);
   batch->geometry = {whole(info[1], "resizeTo", 1, 8192), whole(info[2], "cropTo", 1, 8192), whole(info[3], "maxPixels", 1, 1e12),
                      to_string(info[5], "interpolation")};
   const int threads = static_cast<int>(whole(info[4], "threads", 1, 1024));
@@ -145,9 +168,7 @@ Napi::Value hash_records(const Napi::CallbackInfo& info) {
         for (size_t i = 0; i < hashes->size(); i++) (*hashes)[i] = data::xxhash64(at + i * record, record);
       },
       [hashes, reference = kept(bytes)](Napi::Env env) {
-        auto out = Napi::Uint8Array::New(env, hashes->size() * 8);
-        if (!hashes->empty()) std::memcpy(out.Data(), hashes->data(), hashes->size() * 8);
-        return out;
+        return to_bytes(env, *hashes);
       });
 }
 
@@ -213,6 +234,7 @@ void register_data(Napi::Env env, Napi::Object exports) {
   Environment::of(env).pack_class = Napi::Persistent(PackWrap::DefineClass(env, "PackedFile", {}));
   export_function<jpeg_library>(env, exports, "jpegLibrary");
   export_function<decode_batch>(env, exports, "decodeBatch");
+  export_function<hash_pictures>(env, exports, "hashPictures");
   export_function<hash_records>(env, exports, "hashRecords");
   export_function<pack_open>(env, exports, "packOpen");
   export_function<pack_read>(env, exports, "packRead");

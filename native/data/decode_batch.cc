@@ -12,6 +12,7 @@
 #include "augment/resize.h"
 #include "core/error.h"
 #include "data/jpeg.h"
+#include "data/xxhash64.h"
 
 namespace trivium::data {
 namespace {
@@ -51,30 +52,23 @@ bool read_bytes(const EncodedPicture& picture, std::vector<uint8_t>& into) {
 
 }  // namespace
 
-BatchResult decode_batch(const std::vector<EncodedPicture>& pictures, const BatchGeometry& geometry, int threads, uint8_t* out,
-                         const std::atomic<bool>& stop) {
-  if (geometry.crop_to < 1 || geometry.crop_to > geometry.resize_to) {
-    throw error(ErrorKind::Shape, "decode: expected a crop from 1 to resize_to = ", geometry.resize_to, " but got ", geometry.crop_to);
-  }
+namespace {
+
+/// Reads pictures on so many threads, the caller's among them. `make_work()` is called once by each and gives what is called with
+/// (index, bytes, length) for every picture that can be read.
+template <typename MakeWork>
+void for_each_picture(const std::vector<EncodedPicture>& pictures, int threads, const std::atomic<bool>& stop, const MakeWork& make_work) {
   const int64_t count = static_cast<int64_t>(pictures.size());
-  const int64_t record = geometry.crop_to * geometry.crop_to * 3;
-  BatchResult result{std::vector<uint8_t>(count, 0), std::vector<int32_t>(count * 2, 0)};
   std::atomic<int64_t> next{0};
-  const auto work = [&] {
+  const auto run = [&] {
+    auto work = make_work();
     std::vector<uint8_t> file;
-    Picture decoded;
     for (int64_t i = next++; i < count && !stop; i = next++) {
       const EncodedPicture& picture = pictures[i];
       try {
         if (picture.bytes == nullptr && !read_bytes(picture, file)) continue;
-        const uint8_t* bytes = picture.bytes == nullptr ? file.data() : picture.bytes;
-        const size_t length = picture.bytes == nullptr ? file.size() : static_cast<size_t>(picture.length);
-        if (!decode_jpeg(bytes, length, geometry.max_pixels, decoded)) continue;
-        augment::resize_and_center_crop_into(decoded.pixels.data(), decoded.height, decoded.width, geometry.resize_to,
-                                             {geometry.crop_to, geometry.crop_to}, geometry.interpolation, out + i * record);
-        result.sizes[i * 2] = static_cast<int32_t>(decoded.height);
-        result.sizes[i * 2 + 1] = static_cast<int32_t>(decoded.width);
-        result.done[i] = 1;
+        work(i, picture.bytes == nullptr ? file.data() : picture.bytes,
+             picture.bytes == nullptr ? file.size() : static_cast<size_t>(picture.length));
       } catch (const std::exception&) {
         // No memory for one picture, or a size that the resampler refuses: the other decoder names the file.
       }
@@ -83,14 +77,45 @@ BatchResult decode_batch(const std::vector<EncodedPicture>& pictures, const Batc
   std::vector<std::thread> others;
   for (int64_t i = 1; i < std::min<int64_t>(threads, count); ++i) {
     try {
-      others.emplace_back(work);
+      others.emplace_back(run);
     } catch (const std::system_error&) {
       break;  // no more threads to be had: those that run do the work
     }
   }
-  work();
+  run();
   for (std::thread& other : others) other.join();
+}
+
+}  // namespace
+
+BatchResult decode_batch(const std::vector<EncodedPicture>& pictures, const BatchGeometry& geometry, int threads, uint8_t* out,
+                         const std::atomic<bool>& stop) {
+  if (geometry.crop_to < 1 || geometry.crop_to > geometry.resize_to) {
+    throw error(ErrorKind::Shape, "decode: expected a crop from 1 to resize_to = ", geometry.resize_to, " but got ", geometry.crop_to);
+  }
+  const size_t count = pictures.size();
+  const int64_t record = geometry.crop_to * geometry.crop_to * 3;
+  BatchResult result{std::vector<uint8_t>(count, 0), std::vector<int32_t>(count * 2, 0)};
+  for_each_picture(pictures, threads, stop, [&] {
+    return [&, decoded = Picture{}](int64_t i, const uint8_t* bytes, size_t length) mutable {
+      if (!decode_jpeg(bytes, length, geometry.max_pixels, decoded)) return;
+      augment::resize_and_center_crop_into(decoded.pixels.data(), decoded.height, decoded.width, geometry.resize_to,
+                                           {geometry.crop_to, geometry.crop_to}, geometry.interpolation, out + i * record);
+      result.sizes[i * 2] = static_cast<int32_t>(decoded.height);
+      result.sizes[i * 2 + 1] = static_cast<int32_t>(decoded.width);
+      result.done[i] = 1;
+    };
+  });
   return result;
+}
+
+std::vector<uint64_t> hash_batch(const std::vector<EncodedPicture>& pictures, int threads) {
+  std::vector<uint64_t> hashes(pictures.size(), xxhash64(nullptr, 0));
+  const std::atomic<bool> stop{false};
+  for_each_picture(pictures, threads, stop, [&] {
+    return [&](int64_t i, const uint8_t* bytes, size_t length) { hashes[i] = xxhash64(bytes, length); };
+  });
+  return hashes;
 }
 
 }  // namespace trivium::data

@@ -35,4 +35,7 @@ struct BatchResult {
 BatchResult decode_batch(const std::vector<EncodedPicture>& pictures, const BatchGeometry& geometry, int threads, uint8_t* out,
                          const std::atomic<bool>& stop);
 
+/// XXH64 of the bytes of each picture; of one that cannot be read, of nothing.
+std::vector<uint64_t> hash_batch(const std::vector<EncodedPicture>& pictures, int threads);
+
 }  // namespace trivium::data

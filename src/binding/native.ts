@@ -229,6 +229,10 @@ export interface Addon {
     interpolation: string,
     room?: Uint8Array,
   ): Promise<{ pixels: Uint8Array; done: Uint8Array; sizes: Int32Array }>
+  hashPictures(
+    pictures: readonly (string | readonly [path: string, offset: number, length: number] | Uint8Array)[],
+    threads: number,
+  ): Promise<Uint8Array>
   hashRecords(bytes: Uint8Array, recordBytes: number): Promise<Uint8Array>
   packOpen(path: string): Promise<{ handle: PackHandle; count: number; side: number; text: string }>
   packRead(

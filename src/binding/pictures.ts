@@ -45,6 +45,11 @@ export async function decodeBatch(
   )
 }
 
+/** XXH64 of the bytes of each picture, as little-endian u64 [N]; of those that cannot be read, of nothing. */
+export async function hashPictures(pictures: readonly EncodedPicture[], threads: number): Promise<Uint8Array> {
+  return native.hashPictures(pictures, threads)
+}
+
 /** XXH64 of each record of `recordBytes`, as little-endian u64. */
 export async function hashRecords(bytes: Uint8Array, recordBytes: number): Promise<Uint8Array> {
   return native.hashRecords(bytes, recordBytes)

@@ -43,13 +43,14 @@ export interface LoadedPictures {
 export class PictureLoader {
   readonly settings: LoadSettings
   readonly #source: PictureSource
-  readonly #workers: number
+  /** Threads, or pictures at a time where sharp decodes. */
+  readonly workers: number
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(source: PictureSource, settings: LoadSettings) {
     this.settings = settings
     this.#source = source
-    this.#workers = settings.workers ?? availableParallelism()
+    this.workers = settings.workers ?? availableParallelism()
   }
 
   /** @param room memory for the pixels, of their length; lost to the caller when this throws
@@ -79,7 +80,7 @@ export class PictureLoader {
         ? // An empty picture is none that libjpeg-turbo takes.
           await decodeBatch(
             encoded.map((item) => item ?? new Uint8Array()),
-            { ...this.settings, threads: this.#workers, room },
+            { ...this.settings, threads: this.workers, room },
           )
         : {
             pixels: room ?? new Uint8Array(indices.length * size),
@@ -97,7 +98,7 @@ export class PictureLoader {
         failed(row, error)
       }
     }
-    await mapConcurrent(rest, this.#workers, work, signal)
+    await mapConcurrent(rest, this.workers, work, signal)
     failures.forEach((failure, row) => failure !== null && result.pixels.fill(0, row * size, (row + 1) * size))
     return { pixels: result.pixels, sizes: result.sizes, failures }
   }

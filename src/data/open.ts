@@ -159,6 +159,7 @@ function pictureOpener(
         : await openPacked(source, settings, {
             folder,
             limitBytes: options.cacheGigabytes * 1e9,
+            verify: options.cacheVerify,
             logger,
             signal,
             progress,

@@ -50,6 +50,8 @@ export interface DataOptions {
   readonly decoder: 'auto' | 'sharp'
   /** Decoded pictures are kept on disk: `auto` (the user's cache folder), a folder, or `off`. */
   readonly cache: string
+  /** Compare the content of every file with what was decoded, not only of those whose size or time changed. */
+  readonly cacheVerify: boolean
   /** What the cache folder may hold; the data sets used longest ago make room. */
   readonly cacheGigabytes: number
   /** Without a cache on disk, decoded pictures are kept in memory up to this much. */
@@ -106,6 +108,7 @@ export const dataOptionsSchema: z.ZodType<DataOptions> = z.strictObject({
   maxPixels: z.int().min(1).max(1e9).default(64e6).describe('pictures with more pixels are refused'),
   decoder: z.enum(['auto', 'sharp']).default('auto').describe('who decodes JPEG: libjpeg-turbo where it is built in, or sharp'),
   cache: z.string().min(1).default('auto').describe('where decoded pictures are kept: auto, a folder, or off'),
+  cacheVerify: z.boolean().default(false).describe('compare the content of every file with what the cache was made of, not size and time alone'),
   cacheGigabytes: z.number().min(0).max(1e6).default(100).describe('what the cache folder may hold'),
   cacheMegabytes: z.int().min(0).max(1e6).default(512).describe('without a cache on disk: memory for decoded pictures'),
   download: z.boolean().default(true).describe('fetch a missing data set from its official address'),

@@ -4,6 +4,7 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { FileLock } from '../../binding/index.ts'
+import { keyOfSeen } from './seen.ts'
 
 /**
  * @param setting `data.cache`: `off`, a folder, or `auto`: TRIVIUM_CACHE, else XDG_CACHE_HOME/trivium, else ~/.cache/trivium
@@ -20,26 +21,41 @@ export function cacheFolder(
 }
 
 export interface PackNames {
-  /** Where the pack lies. */
-  readonly path: string
-  /** Of all packs of the same place at the same settings, whatever the content was. */
-  readonly family: string
+  readonly folder: string
+  /** Of a pack with this key. */
+  pathOf(key: string): string
+  /** What every pack of so many pictures at these settings has in its name, whatever place they came from. */
+  readonly kind: string
+  /** What is remembered of this place at these settings. */
+  readonly seen: string
 }
 
-/** @param key hex, of content and settings together */
-export function packNames(folder: string, source: string, settings: string, key: string): PackNames {
-  const place = createHash('sha256').update(`${resolve(source)}\0${settings}`).digest('hex').slice(0, 12)
-  const readable = basename(source).replaceAll(/[^\w.-]+/g, '_').slice(0, 40) || 'pictures'
-  const family = `${readable}-${place}-`
-  return { path: join(folder, `${family}${key.slice(0, 24)}.pack`), family }
-}
-
-/** Removes the packs of a family whose content has changed since. */
-export async function removeStale({ path, family }: PackNames): Promise<void> {
-  const folder = join(path, '..')
-  for (const name of await readdir(folder).catch(() => [])) {
-    if (name.startsWith(family) && name.endsWith('.pack') && name !== basename(path)) await rm(join(folder, name), { force: true })
+/** @param place what the pictures are called: a folder, or a part of a data set */
+export function packNames(folder: string, place: string, settings: string, count: number): PackNames {
+  const short = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)
+  const readable = basename(place).replaceAll(/[^\w.-]+/g, '_').slice(0, 40) || 'pictures'
+  const kind = `-${short(settings)}-${count}-`
+  return {
+    folder,
+    pathOf: (key) => join(folder, `${readable}${kind}${key.slice(0, 24)}.pack`),
+    kind,
+    seen: join(folder, `${readable}-${short(`${resolve(place)}\0${settings}`)}.seen`),
   }
+}
+
+/** The packs of so many pictures at these settings, of this place or another. */
+export async function packsOfKind({ folder, kind }: PackNames): Promise<string[]> {
+  const names = await readdir(folder).catch(() => [])
+  return names.filter((name) => name.includes(kind) && name.endsWith('.pack')).map((name) => join(folder, name))
+}
+
+/** Removes packs whose key no place remembers, when `key` was the one of a place whose pictures have changed. */
+export async function removeStale({ folder }: PackNames, key: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names) {
+    if (name.endsWith('.seen') && (await keyOfSeen(join(folder, name))) === key) return
+  }
+  for (const name of names) if (name.endsWith(`-${key.slice(0, 24)}.pack`)) await rm(join(folder, name), { force: true })
 }
 
 /**
@@ -64,8 +80,18 @@ export async function makeRoom(folder: string, needed: number, limit: number): P
       await rm(path, { force: true })
       total -= size
     }
+    await removeOrphans(folder)
     return true
   } finally {
     lock.release()
+  }
+}
+
+/** What is remembered of packs that are gone. */
+async function removeOrphans(folder: string): Promise<void> {
+  const names = await readdir(folder)
+  for (const name of names.filter((one) => one.endsWith('.seen'))) {
+    const key = await keyOfSeen(join(folder, name))
+    if (key === null || !names.some((one) => one.endsWith(`-${key.slice(0, 24)}.pack`))) await rm(join(folder, name), { force: true })
   }
 }

@@ -1,6 +1,8 @@
 /** The pack of a source of pictures: the one that fits, or a new one; built by one process while others wait. */
 import { createHash } from 'node:crypto'
-import { mkdir, utimes } from 'node:fs/promises'
+import { mkdir, rm, utimes } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
 import { FileLock, PackedFile, jpegLibrary } from '../../binding/index.ts'
@@ -11,23 +13,37 @@ import type { Logger } from '../../util/logger.ts'
 import { PictureLoader } from '../load-pictures.ts'
 import type { LoadSettings } from '../load-pictures.ts'
 import type { PictureSource } from '../source.ts'
-import { makeRoom, packNames, removeStale } from './folder.ts'
+import { makeRoom, packNames, packsOfKind, removeStale } from './folder.ts'
 import type { PackNames } from './folder.ts'
 import { PackedPictures } from './pictures.ts'
+import { changed, hashContents, keyOfSeen, readSeen, statesOf, writeSeen } from './seen.ts'
 import { freeBytes, packBytes, writePack } from './write.ts'
 
 export interface PackedContext {
   readonly folder: string
   /** Packs in the folder together; the ones used longest ago make room. */
   readonly limitBytes: number
+  /** Hash every picture, also those whose files look as they did. */
+  readonly verify: boolean
   readonly logger: Logger
   readonly signal?: AbortSignal | undefined
   readonly progress?: ((progress: DownloadProgress) => void) | undefined
 }
 
+/** What a pack is looked for with. */
+interface Wanted {
+  readonly source: PictureSource
+  readonly settings: LoadSettings
+  /** All that decides about pixels but the pictures themselves. */
+  readonly text: string
+  readonly place: string
+  readonly names: PackNames
+  readonly context: PackedContext
+}
+
 /**
- * Null, with a warning, where a pack cannot be had (no space, a folder that cannot be written): the pictures are decoded each time
- * then.
+ * The pack with these contents at these settings; decoded now where there is none. Null, with a warning, where a pack cannot be had (no
+ * space, a folder that cannot be written): the pictures are decoded each time then.
  */
 export async function openPacked(
   source: PictureSource,
@@ -35,37 +51,64 @@ export async function openPacked(
   context: PackedContext,
 ): Promise<PackedPictures | null> {
   const { resizeTo, cropTo, interpolation = 'bilinear', maxPixels, decoder } = settings
-  const wanted = JSON.stringify({ resizeTo, cropTo, interpolation, maxPixels, decoder, vips: sharp.versions.vips, jpeg: jpegLibrary() })
-  const hash = createHash('sha256').update(wanted)
-  for (const line of await source.fingerprint(context.signal)) hash.update(`\n${line}`)
-  const key = hash.digest('hex')
-  const names = packNames(context.folder, source.name, wanted, key)
-  const found = await existing(names.path, key, context.logger)
+  const text = JSON.stringify({ resizeTo, cropTo, interpolation, maxPixels, decoder, vips: sharp.versions.vips, jpeg: jpegLibrary() })
+  const names = packNames(context.folder, source.name, text, source.labels.length)
+  const wanted: Wanted = { source, settings, text, place: resolve(source.name), names, context }
+  const found = await find(wanted)
   if (found !== null) return found
   try {
-    return await build(source, settings, key, names, context)
+    return await build(wanted)
   } catch (error) {
     if (error instanceof DatasetError || systemCode(error) === null) throw error
-    return without(source, context, `${systemCode(error) as string} on ${names.path}`)
+    return without(source, context, `${systemCode(error) as string} on ${names.folder}`)
   }
 }
 
-async function build(
-  source: PictureSource,
-  settings: LoadSettings,
-  key: string,
-  names: PackNames,
-  context: PackedContext,
-): Promise<PackedPictures | null> {
+/** Null when no pack has these contents. Reads only pictures whose files are not in the state in which they were seen. */
+async function find(wanted: Wanted): Promise<PackedPictures | null> {
+  const { source, names, context } = wanted
+  const { signal, logger } = context
+  const count = source.labels.length
+  if ((await packsOfKind(names)).length === 0) return null
+  const states = await statesOf(source, signal)
+  const seen = await readSeen(names.seen, count)
+  const contents = seen === null ? new Uint8Array(count * 8) : Uint8Array.from(seen.contents)
+  const all = seen === null || context.verify
+  const anew = all ? Array.from({ length: count }, (_, index) => index) : changed(seen.states, states)
+  await hashContents(source, anew, contents, { threads: wanted.settings.workers ?? availableParallelism(), signal })
+  const key = keyOf(wanted.text, contents)
+  for (const path of await packsOfKind(names)) {
+    if (!path.endsWith(`-${key.slice(0, 24)}.pack`)) continue
+    const pictures = await existing(path, key, logger)
+    // Reasons why pictures cannot be read name files: those of another place would mislead.
+    if (pictures === null || (pictures.unreadable.length > 0 && pictures.place !== wanted.place)) continue
+    if (seen === null || anew.length > 0) await writeSeen(names.seen, { key, states, contents })
+    if (seen !== null && seen.key !== key) await removeStale(names, seen.key)
+    return pictures
+  }
+  if (context.verify && seen !== null && seen.key !== key && changed(seen.states, states).length === 0)
+    logger.warn(`${source.name}: pictures have changed though their size and time have not; all are decoded again`)
+  return null
+}
+
+function keyOf(text: string, contents: Uint8Array): string {
+  return createHash('sha256').update(text).update('\n').update(contents).digest('hex')
+}
+
+async function build(wanted: Wanted): Promise<PackedPictures | null> {
+  const { source, settings, names, context } = wanted
   const { folder, logger, signal, limitBytes } = context
   const count = source.labels.length
   const bytes = packBytes(count, settings.cropTo)
   await mkdir(folder, { recursive: true })
-  const lock = await acquire(`${names.path}.lock`, source, context)
+  const lock = await acquire(`${names.seen}.lock`, source, context)
   try {
-    const meanwhile = await existing(names.path, key, logger)
+    const meanwhile = await find(wanted)
     if (meanwhile !== null) return meanwhile
-    await removeStale(names)
+    const states = await statesOf(source, signal)
+    const before = await keyOfSeen(names.seen) // of any number of pictures
+    await rm(names.seen, { force: true })
+    if (before !== null) await removeStale(names, before)
     if (!(await makeRoom(folder, bytes, limitBytes))) {
       return without(source, context, `it would take ${gigabytes(bytes)}, more than data.cache_gigabytes allows`)
     }
@@ -76,12 +119,17 @@ async function build(
     }
     const loader = new PictureLoader(source, settings)
     const label = `decoding ${source.name}`
-    await writePack(names.path, count, loader, key, {
-      signal,
+    const name = (contents: Uint8Array): { key: string; path: string } => {
+      const key = keyOf(wanted.text, contents)
+      return { key, path: names.pathOf(key) }
+    }
+    const { path, key, contents } = await writePack(`${names.seen}.pack.tmp`, source, loader, {
+      ...{ place: wanted.place, name, signal },
       progress: (received) => context.progress?.({ received, total: count, label }),
     })
-    logger.info(`${source.name}: ${count} decoded pictures are kept in ${names.path} (${gigabytes(bytes)})`)
-    return new PackedPictures(names.path, await PackedFile.open(names.path), key)
+    await writeSeen(names.seen, { key, states, contents })
+    logger.info(`${source.name}: ${count} decoded pictures are kept in ${path} (${gigabytes(bytes)})`)
+    return new PackedPictures(path, await PackedFile.open(path), key)
   } finally {
     lock.release()
   }

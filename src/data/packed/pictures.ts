@@ -6,6 +6,8 @@ import { DatasetError } from '../../util/errors.ts'
 /** What the writer puts at the end of the file, as JSON. */
 export interface PackText {
   readonly key: string
+  /** Where the pictures lay when they were decoded; `reason` names files there. */
+  readonly place: string
   /** Shorter side before the central square was taken. */
   readonly resizeTo: number
   readonly unreadable: readonly { readonly index: number; readonly reason: string }[]
@@ -14,6 +16,8 @@ export interface PackText {
 export class PackedPictures {
   readonly path: string
   readonly unreadable: PackText['unreadable']
+  /** Where the pictures lay when they were decoded. */
+  readonly place: string
   readonly #file: PackedFile
   readonly #resizeTo: number
 
@@ -23,6 +27,7 @@ export class PackedPictures {
     if (text.key !== key) throw new DatasetError(`${path}: not a usable cache: it is of other pictures or settings.`)
     this.path = path
     this.unreadable = text.unreadable
+    this.place = text.place
     this.#file = file
     this.#resizeTo = text.resizeTo
   }

@@ -1,11 +1,11 @@
 /** Writing a pack: native/data/packed_file.h has the layout. */
 import { open, rename, rm, statfs } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { hashRecords } from '../../binding/index.ts'
-import { syncDirectory } from '../../util/files.ts'
 import type { LoadedPictures, PictureLoader } from '../load-pictures.ts'
+import type { PictureSource } from '../source.ts'
 import type { PackText } from './pictures.ts'
+import { hashContents } from './seen.ts'
 
 const VERSION = 1
 const PIXELS_AT = 4096
@@ -25,20 +25,38 @@ export async function freeBytes(folder: string): Promise<number> {
   )
 }
 
+/** What became of a pack that was written. */
+export interface Written {
+  readonly path: string
+  readonly key: string
+  /** [N] u64, hashes of the encoded pictures */
+  readonly contents: Uint8Array
+}
+
 /**
- * Decodes pictures 0 … count − 1 and writes them beside `path`, fsyncs, renames. What cannot be read is noted with its reason.
+ * Decodes all pictures of `source`, writes them to a file beside, and gives it its name. What cannot be read is noted with its reason.
  *
+ * Nothing waits for the disk: a power cut may leave holes, which the checksums of the list and of every picture find, and the pack is
+ * built anew.
+ *
+ * @param o.place noted in the pack
+ * @param o.name  key and path that pictures of these contents get
  * @throws the system's error when the disk is full or refuses, the signal's reason when aborted; nothing is left behind then
  */
 export async function writePack(
-  path: string,
-  count: number,
+  temporary: string,
+  source: PictureSource,
   loader: PictureLoader,
-  key: string,
-  o: { readonly signal?: AbortSignal | undefined; readonly progress?: ((done: number) => void) | undefined },
-): Promise<void> {
+  o: {
+    readonly place: string
+    readonly name: (contents: Uint8Array) => { readonly key: string; readonly path: string }
+    readonly signal?: AbortSignal | undefined
+    readonly progress?: ((done: number) => void) | undefined
+  },
+): Promise<Written> {
   const { cropTo: side, resizeTo } = loader.settings
-  const temporary = `${path}.tmp`
+  const count = source.labels.length
+  const contents = new Uint8Array(count * 8)
   const record = side * side * 3
   const hashes = new Uint8Array(count * 8)
   const sizes = new Int32Array(count * 2)
@@ -48,7 +66,9 @@ export async function writePack(
     if (start >= count) return null
     const indices = Array.from({ length: Math.min(BATCH, count - start) }, (_, i) => start + i)
     const room = rooms[(start / BATCH) % 2]?.subarray(0, indices.length * record)
-    const loaded = loader.load(indices, o.signal, room)
+    // Hashed before it is decoded: a file that changes in between is met as changed the next time.
+    const hashed = hashContents(source, indices, contents, { threads: loader.workers, signal: o.signal })
+    const loaded = hashed.then(() => loader.load(indices, o.signal, room))
     void loaded.catch(() => undefined) // met when its turn comes
     return loaded
   }
@@ -69,16 +89,16 @@ export async function writePack(
         await writeAll(file, loaded.pixels, PIXELS_AT + start * record)
         o.progress?.(Math.min(count, start + BATCH))
       }
-      const text: PackText = { key, resizeTo, unreadable }
+      const text: PackText = { key: o.name(contents).key, place: o.place, resizeTo, unreadable }
       const footer = Buffer.concat([hashes, Buffer.from(sizes.buffer), Buffer.from(JSON.stringify(text))])
       await writeAll(file, footer, PIXELS_AT + count * record)
       await writeAll(file, await head(count, side, footer), 0)
-      await file.sync()
     } finally {
       await file.close()
     }
+    const { key, path } = o.name(contents)
     await rename(temporary, path)
-    await syncDirectory(dirname(path))
+    return { path, key, contents }
   } catch (error) {
     await next?.catch(() => undefined)
     await rm(temporary, { force: true }).catch(() => undefined) // the cause is what counts

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, open, readFile, readdir, rm, stat, truncate, unlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readFile, readdir, rename, rm, stat, truncate, unlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -11,6 +11,7 @@ import { dataOptionsSchema, openDataset } from '../../../src/data/index.ts'
 import type { DatasetSplits } from '../../../src/data/index.ts'
 import { cacheFolder } from '../../../src/data/packed/index.ts'
 import { makeRoom } from '../../../src/data/packed/folder.ts'
+import { packBytes } from '../../../src/data/packed/write.ts'
 import { DatasetError } from '../../../src/util/errors.ts'
 import { silentLogger } from '../../../src/util/logger.ts'
 import { fixtures, picture, put } from '../../support/dataset-fixtures.ts'
@@ -78,6 +79,62 @@ describe('packed cache', () => {
     assert.equal((await packs()).length, 1, 'the stored square is that of resize_to')
     await openSet({ resizeTo: 9 })
     assert.equal((await packs()).length, 2)
+  })
+
+  const built = (): number => said.filter((text) => /decoded pictures are kept/.test(text)).length
+
+  test('a file that was touched, and a folder that was moved, have the content that was decoded: nothing is decoded anew', async () => {
+    const good = await everything(await openSet())
+    assert.equal(built(), 1)
+    const later = new Date(Date.now() + 5000)
+    await utimes(join(root, 'set', 'cat', '0.png'), later, later)
+    assert.ok((await everything(await openSet())).equals(good))
+    assert.equal(built(), 1)
+    await rename(join(root, 'set'), join(root, 'moved'))
+    assert.ok((await everything(await openSet({ directory: join(root, 'moved') }))).equals(good))
+    assert.equal(built(), 1)
+    assert.equal((await packs()).length, 1)
+    for (const name of await readdir(cache)) if (name.endsWith('.seen')) await truncate(join(cache, name), 50)
+    assert.ok((await everything(await openSet({ directory: join(root, 'moved') }))).equals(good))
+    assert.equal(built(), 1)
+  })
+
+  test('another content behind the same size and time is noticed by cache_verify, and only by it', async () => {
+    const file = join(root, 'set', 'cat', '0.png')
+    const time = new Date(1e12)
+    const write = async (level: number): Promise<void> => {
+      const bytes = await picture(level)
+      await writeFile(file, Buffer.concat([bytes, Buffer.alloc(1000 - bytes.length)])) // what follows a PNG's end is ignored
+      await utimes(file, time, time)
+    }
+    await write(10)
+    const before = await everything(await openSet())
+    await write(255)
+    assert.ok((await everything(await openSet())).equals(before))
+    assert.equal(built(), 1)
+    const after = await everything(await openSet({ cacheVerify: true }))
+    assert.ok(!after.equals(before))
+    assert.equal(built(), 2)
+    assert.ok(said.some((text) => /changed though their size and time have not/.test(text)))
+    assert.ok((await everything(await openSet({ cacheVerify: true }))).equals(after))
+    assert.equal(built(), 2)
+    assert.equal((await packs()).length, 1)
+  })
+
+  test('a pack with unreadable pictures, whose reasons name files, is not taken for the same pictures in another folder', async () => {
+    await put(join(root, 'set', 'cat', 'bad.png'), 'no picture')
+    await openSet({ unreadable: 'skip', maxBadFraction: 0.2 })
+    await rename(join(root, 'set'), join(root, 'moved'))
+    const { train } = await openSet({ directory: join(root, 'moved'), unreadable: 'skip', maxBadFraction: 0.2 })
+    assert.match(train.unreadable[0]?.reason ?? '', /moved.*bad\.png: expected/)
+  })
+
+  test('what is remembered of a pack goes with it', async () => {
+    await openSet()
+    await openSet({ resizeTo: 9, cacheGigabytes: (packBytes(10, 9) + 10) / 1e9 })
+    const names = await readdir(cache)
+    assert.equal(names.filter((name) => name.endsWith('.pack')).length, 1)
+    assert.equal(names.filter((name) => name.endsWith('.seen')).length, 1)
   })
 
   test('damaged pixels are decoded again, it is said once, and the next run builds the pack anew', async () => {

@@ -14,6 +14,11 @@ export function resumeSweepCommand(args: readonly string[]): string {
   return [PROGRAM, 'sweep', ...without(args, ['--resume']), '--resume'].map(quoted).join(' ')
 }
 
+/** Runs a configuration that was written to a file. */
+export function runConfigCommand(path: string): string {
+  return `${PROGRAM} --config ${quoted(path)}`
+}
+
 /** After a finished run: what it has not done yet, or a prediction. */
 export function nextCommand(result: PipelineResult, args: readonly string[]): string {
   const ran = result.phases.map(({ phase }) => phase)

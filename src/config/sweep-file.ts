@@ -19,6 +19,7 @@ import { ConfigError } from '../util/errors.ts'
 import { didYouMean } from '../util/suggest.ts'
 import { listKeys } from './describe.ts'
 import { camelCase } from './names.ts'
+import { configError, describeIssues, show } from './problems.ts'
 import { readYamlFile } from './read-yaml.ts'
 import { configSchema } from './schema.ts'
 import { emptyMap, find, toPlain, type MapNode, type Node } from './tree.ts'
@@ -30,8 +31,8 @@ export interface SweepFile {
   readonly objectives: readonly { readonly metric: string; readonly direction: Direction }[]
   /** parameters are configuration keys as they were written: `arcface.batch_size` */
   readonly space: Space
-  /** file and line of a parameter */
-  readonly lineOf: (parameter: string) => string
+  /** file and line of a parameter, or of a key such as objective */
+  readonly lineOf: (name: string) => string
   readonly enqueue: readonly Params[]
 }
 
@@ -71,8 +72,7 @@ export function readSweepFile(path: string): SweepFile {
     Object.fromEntries(Object.entries(plain).filter(([key]) => key in headSchema.shape)),
   )
   if (!head.success) {
-    const [issue] = head.error.issues
-    throw new ConfigError(`${lineOf(issue?.path[0])}: ${issue?.path.join('.')}: ${issue?.message}`)
+    throw configError(describeIssues(head.error.issues, tree, headSchema, []))
   }
   const { phases, shared, objective, direction } = head.data
   if (!phases.some((phase) => trainingPhaseNames.includes(phase)))
@@ -98,9 +98,9 @@ export function readSweepFile(path: string): SweepFile {
   const parameters = find(tree, ['space'])
   return {
     path,
-    lineOf: (parameter) =>
-      (parameters?.kind === 'map' ? [...parameters.entries.values()] : []).find(({ written }) => written === parameter)
-        ?.origin ?? path,
+    lineOf: (name) =>
+      (parameters?.kind === 'map' ? [...parameters.entries.values()] : []).find(({ written }) => written === name)
+        ?.origin ?? lineOf(name),
     phases: inOrder(phases),
     shared: inOrder(shared),
     objectives,
@@ -127,20 +127,22 @@ function spaceOf(node: ReturnType<typeof find>, line: string): Space {
   // A choice may be a whole section: augmentations that go together.
   const sections = paths.flatMap((keys) => keys.slice(2).map((_, i) => keys.slice(0, i + 2).join('.')))
   const known = [...new Set([...leaves, ...sections])]
-  const definitions = [...node.entries.values()].map(({ written, origin, value }): ParameterDefinition => {
+  const definitions = [...node.entries].map(([entryKey, { written, origin, value }]): ParameterDefinition => {
     const key = written.split('.').map(camelCase).join('.')
     if (!known.includes(key))
       throw new ConfigError(
         `${origin}: no configuration key "${written}".${didYouMean(key, known)} docs/configuration.md lists them.`,
       )
+    if (value.kind === 'scalar')
+      throw new ConfigError(`${origin}: ${written}: expected ${FORMS}, got ${show(value.value)}.`)
     const plain = asWritten(value)
     const isList = Array.isArray(plain) || (plain !== null && typeof plain === 'object' && 'choices' in plain)
     if (!leaves.includes(key) && !isList)
       throw new ConfigError(`${origin}: "${written}" is a section: expected a list of choices, each a map of its keys.`)
-    if (Array.isArray(plain)) return { name: written, distribution: distributionOf({ choices: plain }, origin) }
+    if (Array.isArray(plain)) return { name: written, distribution: distributionOf({ choices: plain }, entryKey, node) }
     const when = value.kind === 'map' ? value.entries.get('when')?.value : undefined
     const rest = Object.fromEntries(Object.entries(plain ?? {}).filter(([name]) => name !== 'when'))
-    const distribution = distributionOf(rest, origin)
+    const distribution = distributionOf(rest, entryKey, node)
     if (when === undefined) return { name: written, distribution }
     if (when.kind !== 'map') throw new ConfigError(`${origin}: when: expected a map of parameters to values.`)
     const conditions = [...when.entries.values()].map((entry) => {
@@ -167,19 +169,22 @@ function asWritten(node: Node): unknown {
   return Object.fromEntries([...node.entries.values()].map(({ written, value }) => [written, asWritten(value)]))
 }
 
-function distributionOf(plain: object, origin: string): Distribution {
-  if ('choices' in plain) {
-    const parsed = choicesSchema.safeParse(plain)
-    if (!parsed.success)
-      throw new ConfigError(`${origin}: expected choices to be a list, with weights beside it or nothing.`)
+const FORMS = 'a list of choices, { choices, weights }, or { low, high, log, step, type: int }'
+
+/** @param key of the parameter in `space`, for messages with its line */
+function distributionOf(plain: object, key: string, space: MapNode): Distribution {
+  const form: z.ZodType<z.infer<typeof choicesSchema | typeof rangeSchema>> =
+    'choices' in plain ? choicesSchema : rangeSchema
+  const parsed = form.safeParse(plain)
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => ({ ...issue, path: [key, ...issue.path] }))
+    const problems = describeIssues(issues, space, z.object({ [key]: form }), [])
+    throw new ConfigError(`${problems.join('\n')} Expected is ${FORMS}.`)
+  }
+  if ('choices' in parsed.data) {
     const { choices, weights } = parsed.data
     return { type: 'categorical', choices, ...(weights === undefined ? {} : { weights }) }
   }
-  const parsed = rangeSchema.safeParse(plain)
-  if (!parsed.success)
-    throw new ConfigError(
-      `${origin}: expected a list of choices, or { low, high, log, step, type: int }: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
-    )
   const { type = 'float', low, high, log, step } = parsed.data
   return { type, low, high, ...(log === undefined ? {} : { log }), ...(step === undefined ? {} : { step }) }
 }

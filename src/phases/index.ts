@@ -29,4 +29,5 @@ export { pipelineFor, runPipeline, type RunPipelineOptions } from './pipeline.ts
 export { pipelineConfigSchema, type PipelineConfig, type PipelineConfigInput } from './pipeline-config.ts'
 export { chooseRun, newestRun, runPaths, type RunChoice } from './run-folder.ts'
 export * from './stages/index.ts'
+export { reportedMetrics } from './reported-metrics.ts'
 export { withDownloads } from './download-progress.ts'

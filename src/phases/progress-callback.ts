@@ -15,7 +15,7 @@ export function progressCallback(
       const loss = Number(event.loss.toPrecision(4))
       progress.update(event.step, { epoch: `${event.epoch}/${event.totalEpochs}`, loss, ...event.parts })
     },
-    onEpochEnd(record) {
+    onEpochClosed(record, isLast) {
       const measured = [
         `loss ${record.train_loss.toFixed(4)}`,
         record.train_accuracy === null ? null : `accuracy ${percent(record.train_accuracy)}`,
@@ -23,7 +23,8 @@ export function progressCallback(
         record.val_accuracy === null ? null : `val accuracy ${percent(record.val_accuracy)}`,
         `${record.seconds.toFixed(1)} s`,
       ]
-      logger.info(`${phase} epoch ${record.epoch}: ${measured.filter((text) => text !== null).join(', ')}`, record)
+      const text = `${phase} epoch ${record.epoch}: ${measured.filter((part) => part !== null).join(', ')}`
+      logger.info(text, isLast ? { ...record, is_last: true } : record)
     },
     stop() {
       if (shown !== null) progress.stop()

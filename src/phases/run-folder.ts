@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../util/errors.ts'
-import { systemCode, writeError } from '../util/files.ts'
+import { ensureDirSync, systemCode, writeError } from '../util/files.ts'
 import { didYouMean } from '../util/suggest.ts'
 import { predecessors, trainingPhaseNames, type PhaseName, type RunPaths } from './context.ts'
 
@@ -91,15 +91,16 @@ function newRun(root: string, name: string, claim: boolean): RunPaths {
     const paths = runPaths(root, numbered(name, number))
     if ([paths.snapshots, paths.logs, paths.evalResults].some((folder) => existsSync(folder))) continue
     if (!claim) return paths
+    ensureDirSync(join(root, 'snapshots'))
     try {
-      mkdirSync(join(root, 'snapshots'), { recursive: true })
       mkdirSync(paths.snapshots)
-      mkdirSync(paths.logs, { recursive: true })
-      return paths
     } catch (error) {
       // Another process took the number between the look and the mkdir: take the next one.
-      if (systemCode(error) !== 'EEXIST') throw writeError(error, paths.snapshots)
+      if (systemCode(error) === 'EEXIST') continue
+      throw writeError(error, paths.snapshots)
     }
+    ensureDirSync(paths.logs)
+    return paths
   }
 }
 

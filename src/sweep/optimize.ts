@@ -1,9 +1,10 @@
 /** The loop around ask and tell: workers of this process, an end, and what becomes of an objective that throws. */
 import { ConfigError } from '../util/errors.ts'
+import { timerDelay } from '../util/timer.ts'
 import { TrialPruned, type ActiveTrial } from './active-trial.ts'
 import { newOwner } from './owner.ts'
 import type { Study } from './study.ts'
-import { isFinished, type Trial } from './trial.ts'
+import { isOver, type Trial } from './trial.ts'
 
 /** A number, or one for each objective. */
 export type ObjectiveValue = number | readonly number[]
@@ -42,7 +43,7 @@ export async function optimize(
   const stopNow = (): void => stop.abort(options.signal?.reason)
   options.signal?.addEventListener('abort', stopNow, { once: true })
   if (options.signal?.aborted === true) stopNow()
-  const timer = timeoutSeconds === undefined ? undefined : setTimeout(() => stop.abort(), timeoutSeconds * 1000)
+  const timer = timeoutSeconds === undefined ? undefined : setTimeout(() => stop.abort(), timerDelay(timeoutSeconds))
   const work = async (): Promise<void> => {
     const owner = newOwner()
     const { heartbeatEvery } = study.storage
@@ -53,7 +54,7 @@ export async function optimize(
         const trial = await study.ask({ limit, owner })
         if (trial !== null) await runOne(study, objective, trial, stop.signal, options)
         // Others' trials may come back when their workers die; they are this worker's then.
-        else if ((await study.trials()).every(isFinished)) return
+        else if (isOver(await study.trials(), limit)) return
         else await pause(pollEvery, stop.signal)
       }
     } finally {

@@ -48,6 +48,12 @@ export interface StudyLoadOptions {
   readonly storage: Storage
 }
 
+/** @throws {ConfigError} for what cannot be a folder of its own */
+export function checkStudyName(name: string): void {
+  if (/^[^/\\\0]{1,200}$/u.test(name) && name !== '.' && name !== '..') return
+  throw new ConfigError(`study: expected a name without slashes, of 1 to 200 characters, got ${JSON.stringify(name)}.`)
+}
+
 export class Study {
   readonly name: string
   readonly space: Space
@@ -87,10 +93,7 @@ export class Study {
     const { directions = ['minimize'], seed = 0 } = options
     const objectives =
       options.objectives ?? (directions.length === 1 ? ['value'] : directions.map((_, i) => `value ${i + 1}`))
-    if (!/^[^/\\\0]{1,200}$/u.test(name) || name === '.' || name === '..')
-      throw new ConfigError(
-        `study: expected a name without slashes, of 1 to 200 characters, got ${JSON.stringify(name)}.`,
-      )
+    checkStudyName(name)
     if (
       directions.length === 0 ||
       objectives.length !== directions.length ||

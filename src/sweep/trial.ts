@@ -55,6 +55,11 @@ export function isFinished(trial: Pick<Trial, 'state'>): boolean {
   return finishedStates.includes(trial.state)
 }
 
+/** Whether a sweep of so many trials is over: none of them runs or waits. Those beyond wait for a longer one. */
+export function isOver(trials: readonly Trial[], limit: number): boolean {
+  return trials.every((trial) => isFinished(trial) || trial.number >= limit)
+}
+
 /** The value as something to be minimized. */
 export function asLoss(value: number, direction: Direction): number {
   return direction === 'minimize' ? value : -value

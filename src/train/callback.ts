@@ -35,6 +35,8 @@ export interface Callback {
   onStepEnd?(event: StepEvent, control: TrainingControl): void | Promise<void>
   /** After validation, before the epoch's snapshot. */
   onEpochEnd?(record: EpochRecord, control: TrainingControl): void | Promise<void>
+  /** After onEpochEnd of all callbacks, when it is decided whether the training is over. */
+  onEpochClosed?(record: EpochRecord, isLast: boolean): void | Promise<void>
   /** Whether the epoch is the best so far, asked before onEpochEnd; the first callback with an opinion decides, else `monitor` does. */
   isBest?(record: EpochRecord): boolean
   /** What it keeps between epochs, as JSON; given back to `restore` by a run that goes on. */

@@ -112,7 +112,7 @@ class TrainingRun {
   }
 
   async run(): Promise<LoopResult> {
-    const { signal, task, logs } = this.#parts
+    const { signal, task, logs, logger } = this.#parts
     if (this.#parts.resumeFrom !== null) await this.#restore(this.#parts.resumeFrom)
     for (const callback of this.#callbacks) await callback.onStart?.({ phase: task.name, epochs: this.#totalEpochs })
     using history = await HistoryWriter.open({ directory: logs, phase: task.name, resumeAfterEpoch: this.#state.epoch })
@@ -128,7 +128,9 @@ class TrainingRun {
       history.append(record)
       const isBest = task.validate === null || this.#state.best?.epoch === record.epoch
       for (const callback of this.#callbacks) await callback.onEpochEnd?.(record, this.#control)
-      this.#decideEnd()
+      const stopped = this.#decideEnd()
+      for (const callback of this.#callbacks) await callback.onEpochClosed?.(record, this.#state.finished)
+      if (stopped !== null) logger.info(`${task.name}: stopped early after epoch ${record.epoch}: ${stopped}`)
       if (isBest || this.#state.finished || record.epoch % this.#options.snapshotEvery === 0) await this.#save(isBest)
     }
     return this.#result('finished')
@@ -244,18 +246,17 @@ class TrainingRun {
     return record
   }
 
-  /** After an epoch and its callbacks: the budget is spent, a callback ends it, or patience does. */
-  #decideEnd(): void {
-    const { task, logger } = this.#parts
+  /** After an epoch and its callbacks: the budget is spent, a callback ends it, or patience does. @returns why it ends early, or null */
+  #decideEnd(): string | null {
+    const { task } = this.#parts
     const { epoch, best } = this.#state
     const { patience } = this.#options
     const outOfPatience = task.validate !== null && patience !== null && epoch - (best?.epoch ?? epoch) >= patience
     const reason =
       this.#control.stopReason ??
       (outOfPatience ? `no improvement in ${patience} epochs; the best was epoch ${best?.epoch}` : null)
-    if (reason !== null && !this.#isBudgetSpent())
-      logger.info(`${task.name}: stopped early after epoch ${epoch}: ${reason}`)
     this.#state = { ...this.#state, finished: this.#isBudgetSpent() || reason !== null }
+    return this.#isBudgetSpent() ? null : reason
   }
 
   async #save(best: boolean): Promise<void> {

@@ -1,8 +1,8 @@
 /** Files that are either whole or absent: written beside the target, fsynced, renamed. */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { createReadStream, existsSync, mkdirSync, statSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { SnapshotError } from './errors.ts'
@@ -18,7 +18,7 @@ import { SnapshotError } from './errors.ts'
 export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`)
   try {
-    await mkdir(dirname(path), { recursive: true })
+    makeFolders(dirname(path))
     const file = await open(temporary, 'wx')
     try {
       await file.writeFile(content)
@@ -36,10 +36,28 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 
 /** Makes a folder and its parents; no error when it exists. */
 export async function ensureDir(path: string): Promise<void> {
+  ensureDirSync(path)
+}
+
+/** As `ensureDir`, for constructors. @throws {SnapshotError} when it cannot be made */
+export function ensureDirSync(path: string): void {
   try {
-    await mkdir(path, { recursive: true })
+    makeFolders(path)
   } catch (error) {
     throw writeError(error, path)
+  }
+}
+
+/** Node's recursive mkdir tries for ever where a folder exists and takes no other (/proc). */
+function makeFolders(path: string): void {
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
+    const parent = dirname(path)
+    if (systemCode(error) !== 'ENOENT' || existsSync(parent)) throw error
+    makeFolders(parent)
+    makeFolders(path)
   }
 }
 
@@ -68,6 +86,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   EPERM: 'the operation is not permitted. Make the folder writable or choose another with --set run.directory=…',
   EIO: 'the disk reported an I/O error. Check the disk, then run again with --resume',
   ENOTDIR: 'a part of the path is a file, not a folder. Rename that file or choose another folder',
+  EISDIR: 'it is a folder. Name a file in it',
   EEXIST: 'a file of that name is in the way. Rename it or choose another folder',
   ENOENT:
     'a folder on the way to it does not exist and cannot be made. Check the path, and that the file system is writable',

@@ -4,9 +4,9 @@
  * Pino with synchronous destinations: its asynchronous one loses every buffered line when the process ends abruptly.
  */
 
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import pino from 'pino'
+import { ensureDirSync } from './files.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -73,7 +73,7 @@ export function createLogger(options: LoggerOptions = {}): RootLogger {
     sink,
   )
   const addFile = (path: string): void => {
-    mkdirSync(dirname(path), { recursive: true })
+    ensureDirSync(dirname(path))
     const file = pino.destination({ dest: path, sync: true, append: true })
     for (const line of early) file.write(line)
     files.push(file)

@@ -191,12 +191,14 @@ export function storageSuite(name: string, options: StorageSuiteOptions): void {
       })
     })
 
-    it('starts waiting trials even when the limit is reached', async () => {
+    it('starts waiting trials below the limit alone', async () => {
       const storage = await open()
       await using([storage], async () => {
-        await storage.enqueue({ lr: 0.5, kind: 3 })
+        for (const lr of [0.5, 0.25, 0.125]) await storage.enqueue({ lr, kind: 3 })
         assert.equal((await start(storage, 'worker', 1)).number, 0)
         assert.equal(await storage.start('worker', { limit: 1, suggest }), null)
+        assert.deepEqual((await start(storage, 'worker', 2)).params, { lr: 0.25, kind: 3 })
+        assert.equal((await start(storage, 'worker', Infinity)).number, 2)
       })
     })
 
@@ -272,7 +274,10 @@ export function storageSuite(name: string, options: StorageSuiteOptions): void {
         await start(storage)
         const other = new Space([{ name: 'lr', distribution: { type: 'float', low: 1e-9, high: 2, log: true } }])
         const changes: [Partial<StudyDefinition>, RegExp][] = [
-          [{ space: other.definition(), fingerprint: other.fingerprint }, /space.*"high":1[^\d].*"high":2/s],
+          [
+            { space: other.definition(), fingerprint: other.fingerprint },
+            /another space:\n {2}lr: 1e-9 … 1 \(log\) → 1e-9 … 2 \(log\)\n {2}kind: .* → not searched\n/,
+          ],
           [{ directions: ['maximize'] }, /directions minimize, and now maximize/],
           [{ objectives: ['loss'] }, /objectives value, and now loss/],
           [{ seed: 4 }, /seed 3, and now 4/],

@@ -1,15 +1,14 @@
 /** `run-pipeline sweep`: a search over configuration keys, each trial a run of its own process. */
-import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, extname, join } from 'node:path'
-import { readSweepFile, resolveConfig, snakeCase, type ConfigRequest } from '../../config/index.ts'
-import { isFinished, openStorage, pruners, samplers, Study } from '../../sweep/index.ts'
+import { readSweepFile, resolveConfig, type ConfigRequest } from '../../config/index.ts'
+import { isFinished, pruners, samplers } from '../../sweep/index.ts'
 import { ConfigError } from '../../util/errors.ts'
-import { didYouMean } from '../../util/suggest.ts'
+import { timerDelay } from '../../util/timer.ts'
 import type { Command, Invocation } from '../command.ts'
-import { exitCodes } from '../exit-codes.ts'
+import { exitCodeOf, exitCodes } from '../exit-codes.ts'
 import type { Flags } from '../flags.ts'
-import { resumeSweepCommand } from '../next-command.ts'
+import { resumeSweepCommand, runConfigCommand } from '../next-command.ts'
 import { handleInterrupts } from '../signals.ts'
 import { table } from '../table.ts'
 
@@ -60,9 +59,6 @@ const flags: Flags = {
   timeout: { kind: 'text', group: SEARCH, describe: 'stop after this time: 90s, 30m, 2h' },
 }
 
-/** Milliseconds; setTimeout takes no more than 31 bits, 24.8 days. */
-const LONGEST_TIMER = 2 ** 31 - 1
-
 export const sweepCommand: Command = {
   name: 'sweep',
   summary: 'Searches configuration keys: trials of chosen phases, pruned, resumed, by several workers.',
@@ -85,12 +81,17 @@ export const sweepCommand: Command = {
     const trials = values.number('trials') ?? 20
     const timeout = seconds(values.text('timeout'))
     const request = requestOf(invocation, name, workers)
-    const asked = { sampler: values.text('sampler'), pruner: values.text('pruner') }
-    chosen(asked, undefined, file.objectives.length) // a wrong name, and a wrong configuration, before anything is made
-    const resolved = resolveConfig({ ...request, phases: [...file.shared, ...file.phases] })
+    const asked = { sampler: values.text('sampler'), pruner: values.text('pruner'), seed: values.number('seed') }
 
+    // What is wrong is said before anything is made.
+    const { checkSearch, openStudy } = await import('../sweep/open-study.ts')
+    checkSearch(name, asked, file)
+    const resolved = resolveConfig({ ...request, phases: [...file.shared, ...file.phases] })
+    const { checkObjectives } = await import('../sweep/check-objectives.ts')
+    checkObjectives(file, resolved)
     const { checkValues } = await import('../sweep/check-values.ts')
     checkValues(file, request)
+
     const { sweepFolders } = await import('../sweep/folders.ts')
     const { createLiveTable, paramsText, short, summaryLine } = await import('../sweep/live-table.ts')
     const { setupOf } = await import('../sweep/setup.ts')
@@ -98,37 +99,15 @@ export const sweepCommand: Command = {
     const { runSweep } = await import('../sweep/session.ts')
     const { exitNow } = await import('../../binding/index.ts')
     const folders = sweepFolders(root, name)
-    const target = values.text('storage') ?? join(folders.logs, 'journal.jsonl')
-    const isJournal = !/^postgres(ql)?:/.test(target)
-    if (target === 'memory')
-      throw new ConfigError('--storage memory: a sweep is kept. Name a file or a postgresql:// URL.')
-    const isResumed = values.switch('resume')
-    const absent = `sweep: --resume: expected a study in ${target}, found none. Run without --resume to start one.`
-    if (isJournal && isResumed && !existsSync(target)) throw new ConfigError(absent)
-    const storage = openStorage(target)
-    // A file without a study, left by a start that failed, is none.
-    const stored = await storage.find(name)
-    if (isResumed !== (stored !== null) && (isResumed || isJournal)) {
-      await storage.close()
-      throw new ConfigError(
-        isResumed
-          ? absent
-          : `sweep: there is a study in ${target} already. Go on with --resume, or give another --name.`,
-      )
-    }
-    const begun = stored?.search
-    for (const flag of ['sampler', 'pruner'] as const)
-      if (begun !== undefined && asked[flag] !== undefined && asked[flag] !== begun[flag])
-        output.note(`the study was begun with the ${flag} ${begun[flag]} and goes on with ${asked[flag]}`)
-    const study = await Study.open({
+    const note = (text: string): void => (invocation.quiet ? undefined : output.note(text))
+    const study = await openStudy({
       name,
-      space: file.space,
-      storage,
-      ...chosen(asked, begun, file.objectives.length),
+      file,
+      target: values.text('storage') ?? join(folders.logs, 'journal.jsonl'),
+      isResumed: values.switch('resume'),
+      asked,
       setup: setupOf(resolved, file),
-      directions: file.objectives.map(({ direction }) => direction),
-      objectives: file.objectives.map(({ metric }) => snakeCase(metric)),
-      seed: values.number('seed') ?? stored?.seed ?? 0,
+      note: (text) => output.note(text),
     })
     const live = createLiveTable(study, trials, process.stderr, invocation.quiet)
     const stop = new AbortController()
@@ -138,10 +117,10 @@ export const sweepCommand: Command = {
       exitNow,
     })
     interrupts.signal.addEventListener('abort', () => stop.abort(), { once: true })
-    const timer = timeout === null ? undefined : setTimeout(() => stop.abort(), Math.min(timeout * 1000, LONGEST_TIMER))
+    const timer = timeout === null ? undefined : setTimeout(() => stop.abort(), timerDelay(timeout))
+    const goOn = `go on: ${resumeSweepCommand(invocation.args)}`
     try {
       for (const point of file.enqueue) await study.enqueue(point, { once: true })
-      const note = (text: string): void => (invocation.quiet ? undefined : output.note(text))
       const all = await runSweep({
         study,
         file,
@@ -153,19 +132,25 @@ export const sweepCommand: Command = {
         signal: stop.signal,
         live,
         note,
+      }).catch((error: unknown) => {
+        if (exitCodeOf(error) === exitCodes.io) output.note(goOn)
+        throw error
       })
       const report = await writeReport(study, all, folders)
       const best = study.directions.length === 1 ? study.best(all) : null
       const ranked = best === null ? study.paretoFront(all) : [best]
       if (json) output.result(JSON.stringify({ study: name, objectives: study.objectives, trials: all }, null, 2))
       else {
-        const isDone = all.filter(isFinished).length >= trials
+        const isShort = all.filter(isFinished).length < trials
+        const waiting = all.filter(({ state, number }) => state === 'waiting' && number >= trials).length
         const rows = ranked.map((trial) => [String(trial.number), ...trial.values!.map(short), paramsText(trial)])
         output.result(summaryLine(study, all, trials))
         if (rows.length > 0) output.result(table(['trial', ...study.objectives, 'parameters'], rows))
         output.result(`report: ${report}`)
-        if (!isDone) output.result(`go on: ${resumeSweepCommand(invocation.args)}`)
-        if (ranked.length > 0) output.result(`next: npx run-pipeline --config ${join(folders.logs, 'best.yaml')}`)
+        if (isShort && stop.signal.aborted) output.result(goOn)
+        else if (isShort) output.result(`the ${study.sampler.name} sampler has no more points than these ${all.length}`)
+        if (waiting > 0) output.result(`waiting: ${waiting} enqueued points, for --resume with --trials ${all.length}`)
+        if (ranked.length > 0) output.result(`next: ${runConfigCommand(join(folders.logs, 'best.yaml'))}`)
       }
       if (interrupts.received !== null) return exitCodes.interrupted
       return all.length > 0 && all.every(({ state }) => state === 'failed') ? exitCodes.failure : exitCodes.ok
@@ -186,27 +171,6 @@ function requestOf({ flags: values }: Invocation, name: string, workers: number)
     name,
     data: values.text('data'),
     device: values.text('device'),
-  }
-}
-
-/** By the names that were asked for, else those that the study was begun with, else the standard ones. */
-function chosen(
-  asked: Readonly<Record<'sampler' | 'pruner', string | undefined>>,
-  begun: Study['definition']['search'],
-  objectives: number,
-): Pick<Study, 'sampler' | 'pruner'> {
-  const pick = <T>(flag: 'sampler' | 'pruner', registry: Readonly<Record<string, () => T>>, standard: string): T => {
-    const name = asked[flag] ?? begun?.[flag] ?? standard
-    const create = Object.hasOwn(registry, name) ? registry[name] : undefined
-    if (create === undefined)
-      throw new ConfigError(
-        `--${flag}: expected one of ${Object.keys(registry).join(', ')}, got "${name}".${didYouMean(name, Object.keys(registry))}`,
-      )
-    return create()
-  }
-  return {
-    sampler: pick('sampler', samplers, 'tpe'),
-    pruner: pick('pruner', pruners, objectives > 1 ? 'none' : 'median'),
   }
 }
 

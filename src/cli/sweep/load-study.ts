@@ -1,7 +1,7 @@
 /** A study that exists, by its name. */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStorage, Study } from '../../sweep/index.ts'
+import { openStorage, Study, withoutPassword } from '../../sweep/index.ts'
 import { ConfigError } from '../../util/errors.ts'
 import { didYouMean } from '../../util/suggest.ts'
 import { sweepFolders } from './folders.ts'
@@ -12,19 +12,21 @@ export function journalOf(root: string, name: string): string {
 
 /** @throws {ConfigError} when there is no such study, with the names of those that there are */
 export async function loadStudy(root: string, name: string, target: string = journalOf(root, name)): Promise<Study> {
-  if (!/^postgres(ql)?:/.test(target) && !existsSync(target)) {
-    const known = listStudies(root)
-    const list =
-      known.length === 0 ? ` There are none below ${join(root, 'sweep_logs')}.` : ` Studies: ${known.join(', ')}.`
-    throw new ConfigError(`expected a study in ${target}, found none.${didYouMean(name, known)}${list}`)
-  }
   const storage = openStorage(target)
   try {
-    return await Study.load({ name, storage })
+    if ((await storage.find(name)) !== null) return await Study.load({ name, storage })
   } catch (error) {
     await storage.close()
     throw error
   }
+  await storage.close()
+  const known = storage.kind === 'journal' ? listStudies(root) : []
+  const list =
+    known.length === 0 ? ` There are none below ${join(root, 'sweep_logs')}.` : ` Studies: ${known.join(', ')}.`
+  throw new ConfigError(
+    `expected a study "${name}" in ${withoutPassword(target)}, found none.` +
+      (storage.kind === 'journal' ? `${didYouMean(name, known)}${list}` : ''),
+  )
 }
 
 /** Names of the studies with a journal below `root`. */

@@ -17,10 +17,12 @@ export interface TrialJob {
 }
 
 export type TrialMessage =
-  | { readonly kind: 'epoch'; readonly record: EpochRecord }
+  /** isLast: the phase is over */
+  | { readonly kind: 'epoch'; readonly record: EpochRecord; readonly isLast: boolean }
   | {
       readonly kind: 'result'
       readonly outcome: 'finished' | 'interrupted'
       readonly metrics: Readonly<Record<string, number>>
     }
-  | { readonly kind: 'error'; readonly failure: FailureKind; readonly message: string }
+  /** disk: the place could not be written, whatever the parameters are */
+  | { readonly kind: 'error'; readonly failure: FailureKind | 'disk'; readonly message: string }

@@ -9,11 +9,13 @@ export type JobOutcome =
   | { readonly kind: 'finished'; readonly metrics: Readonly<Record<string, number>> }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly failure: Failure }
+  /** the disk is full or read-only: no trial can run now */
+  | { readonly kind: 'disk'; readonly message: string }
 
 export interface JobOptions {
   /** asks the process to stop after its step */
   readonly signal: AbortSignal
-  readonly onEpoch?: (record: EpochRecord) => void
+  readonly onEpoch?: (record: EpochRecord, isLast: boolean) => void
 }
 
 /** Seconds between the request to stop and the end by force. */
@@ -28,9 +30,12 @@ export async function runJob(job: TrialJob, { signal, onEpoch }: JobOptions): Pr
   let force: NodeJS.Timeout | undefined
   child.stderr?.on('data', (data: Buffer) => (errors = (errors + data.toString()).slice(-2000)))
   child.on('message', (message: TrialMessage) => {
-    if (message.kind === 'epoch') onEpoch?.(message.record)
+    if (message.kind === 'epoch') onEpoch?.(message.record, message.isLast)
     else if (message.kind === 'error')
-      outcome = { kind: 'failed', failure: { kind: message.failure, message: message.message } }
+      outcome =
+        message.failure === 'disk'
+          ? { kind: 'disk', message: message.message }
+          : { kind: 'failed', failure: { kind: message.failure, message: message.message } }
     else if (message.outcome === 'interrupted') outcome = { kind: 'stopped' }
     else outcome = { kind: 'finished', metrics: message.metrics }
   })

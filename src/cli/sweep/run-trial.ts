@@ -1,9 +1,10 @@
 /** One trial: its configuration, its process, its reports, and what is told to the study. */
 import { rmSync } from 'node:fs'
-import type { ConfigRequest, SweepFile } from '../../config/index.ts'
+import { snakeCase, type ConfigRequest, type SweepFile } from '../../config/index.ts'
 import type { RunPaths } from '../../phases/index.ts'
 import type { EpochRecord } from '../../tracking/index.ts'
 import type { ActiveTrial, Params } from '../../sweep/index.ts'
+import { SnapshotError } from '../../util/errors.ts'
 import { runIn, trialName, type SweepFolders } from './folders.ts'
 import { runJob } from './run-job.ts'
 
@@ -34,13 +35,16 @@ export async function runTrial(trial: ActiveTrial, setup: TrialSetup): Promise<v
   signal.addEventListener('abort', onAbort, { once: true })
   let pruned = false
   let reports: Promise<void> = Promise.resolve()
-  const onEpoch = (record: EpochRecord): void => {
+  const onEpoch = (record: EpochRecord, isLast: boolean): void => {
     const value = intermediate(record, file)
     if (value === null) return
     reports = reports
       .then(async () => {
+        // What its process did after the verdict, before it heard of it, is no part of the trial.
+        if (pruned) return
         await trial.report(value, record.epoch)
-        if (!pruned && (await trial.shouldPrune())) {
+        // Nothing is saved at the last epoch.
+        if (!isLast && (await trial.shouldPrune())) {
           pruned = true
           stop.abort()
         }
@@ -62,10 +66,16 @@ export async function runTrial(trial: ActiveTrial, setup: TrialSetup): Promise<v
       { signal: stop.signal, onEpoch },
     )
     await reports
-    if (outcome.kind === 'finished') {
-      // A verdict that came after the last epoch changes nothing: the trial is complete.
-      await tellMetrics(trial, file, outcome.metrics)
-    } else if (pruned) await trial.stop()
+    if (outcome.kind === 'disk') {
+      // A journal on that disk cannot say so either: the next sweep finds the worker gone.
+      await trial.release().catch(() => undefined)
+      throw new SnapshotError(`trial ${trial.number}: ${outcome.message} No trial was counted as failed.`, {
+        reason: 'disk full',
+      })
+    }
+    // The verdict counts, also when the process came to its end before it heard of it: the reports decide, not the clock.
+    if (pruned) await trial.stop()
+    else if (outcome.kind === 'finished') await tellMetrics(trial, file, outcome.metrics)
     else if (outcome.kind === 'failed') await trial.fail(outcome.failure.kind, outcome.failure.message)
     else await trial.release()
   } finally {
@@ -85,8 +95,8 @@ async function tellMetrics(
   for (const [name, value] of Object.entries(metrics)) if (Number.isFinite(value)) trial.set(name, value)
   const missing = file.objectives.find(({ metric }) => metrics[metric] === undefined)
   if (missing !== undefined) {
-    const known = Object.keys(metrics).join(', ')
-    await trial.fail('unreported', `no phase reported ${missing.metric}; reported: ${known}`)
+    const known = Object.keys(metrics).map(snakeCase).join(', ')
+    await trial.fail('unreported', `no phase reported ${snakeCase(missing.metric)}; reported: ${known}`)
     return
   }
   await trial.complete(file.objectives.map(({ metric }) => metrics[metric]!))

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { configToYaml, resolveConfig, type ConfigRequest, type SweepFile } from '../../config/index.ts'
 import type { RunPaths } from '../../phases/index.ts'
 import { readPointer, readSnapshot } from '../../snapshot/index.ts'
-import { isFinished, newOwner, type Study, type Trial } from '../../sweep/index.ts'
-import { ConfigError } from '../../util/errors.ts'
+import { isFinished, isOver, newOwner, type Study, type Trial } from '../../sweep/index.ts'
+import { ConfigError, SnapshotError } from '../../util/errors.ts'
 import { writeFileAtomic } from '../../util/files.ts'
 import { dropSnapshots, runIn, type SweepFolders } from './folders.ts'
 import type { LiveTable } from './live-table.ts'
@@ -30,8 +30,11 @@ export interface SweepSetup {
 const POLL_MS = 500
 
 export async function runSweep(setup: SweepSetup): Promise<readonly Trial[]> {
-  const { study, workers, signal, live, folders } = setup
+  const { study, workers, live, folders } = setup
   const parentRun = await sharedRun(setup)
+  // A worker that cannot go on (the disk, the storage) ends the others, which give their trials back.
+  const failure = new AbortController()
+  const signal = AbortSignal.any([setup.signal, failure.signal])
   const work = async (): Promise<void> => {
     const owner = newOwner()
     const { heartbeatEvery } = study.storage
@@ -41,12 +44,12 @@ export async function runSweep(setup: SweepSetup): Promise<readonly Trial[]> {
       while (!signal.aborted) {
         const trial = await study.ask({ limit: setup.trials, owner })
         if (trial === null) {
-          if ((await study.trials()).every(isFinished)) return
+          if (isOver(await study.trials(), setup.trials)) return
           await new Promise((resolve) => setTimeout(resolve, POLL_MS))
           continue
         }
         live.update(await study.trials())
-        await runTrial(trial, { ...setup, parentRun })
+        await runTrial(trial, { ...setup, signal, parentRun })
         const trials = await study.trials()
         const told = trials[trial.number]!
         if (isFinished(told)) live.finished(told, trials)
@@ -65,9 +68,9 @@ export async function runSweep(setup: SweepSetup): Promise<readonly Trial[]> {
     1000,
   )
   try {
-    const results = await Promise.allSettled(Array.from({ length: workers }, work))
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    const end = (error: unknown): void => failure.abort(error)
+    await Promise.all(Array.from({ length: workers }, () => work().catch(end)))
+    if (failure.signal.aborted) throw failure.signal.reason
     const trials = await study.trials()
     await writeFiles(setup, trials)
     dropSnapshots(folders, kept(study, trials))
@@ -89,6 +92,7 @@ async function sharedRun({ file, request, folders, root, signal, note }: SweepSe
     { request: { ...request, phases: file.shared }, run, parentRun: null, resume: true, measureLatency: false },
     { signal },
   )
+  if (outcome.kind === 'disk') throw new SnapshotError(`the shared phases: ${outcome.message}`, { reason: 'disk full' })
   if (outcome.kind === 'failed') throw new ConfigError(`the shared phases failed: ${outcome.failure.message}`)
   return run
 }

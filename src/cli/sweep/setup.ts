@@ -7,7 +7,13 @@ import type { Json } from '../../sweep/index.ts'
 const free = new Set<string>(['run', 'logging', 'device', 'threads', 'phases', 'predict'])
 
 /** How a machine reads its data. */
-const freeKeys = new Set(['data.workers', 'data.cache_megabytes', 'data.download'])
+const freeKeys = new Set([
+  'data.workers',
+  'data.cache',
+  'data.cache_gigabytes',
+  'data.cache_megabytes',
+  'data.download',
+])
 
 export function setupOf(resolved: ResolvedConfig, { phases, shared }: SweepFile): Record<string, Json> {
   const keys = flatSettings(configToPlain(resolved) as Record<string, Json>, [...phases, ...shared])

@@ -1,14 +1,16 @@
 /** The process of one trial: receives a job, runs its phases, reports each epoch, ends. It does not outlive the sweep. */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { configToYaml, resolveConfig, type ResolvedConfig } from '../../config/index.ts'
 import { runPipeline } from '../../phases/index.ts'
 import type { EpochRecord } from '../../tracking/index.ts'
 import { errorReason, NonFiniteError } from '../../util/errors.ts'
+import { ensureDirSync } from '../../util/files.ts'
 import { createLogger, type Logger } from '../../util/logger.ts'
+import { exitCodeOf, exitCodes } from '../exit-codes.ts'
 import { locateError } from '../locate-error.ts'
 import { pipelineConfig } from '../session.ts'
 import { latencyOf } from './latency.ts'
+import type { FailureKind } from '../../sweep/index.ts'
 import type { TrialJob, TrialMessage } from './messages.ts'
 
 const stop = new AbortController()
@@ -20,12 +22,12 @@ process.once('message', (job: TrialJob) => void run(job))
 async function run({ request, run: paths, parentRun, resume, measureLatency }: TrialJob): Promise<void> {
   let resolved: ResolvedConfig | null = null
   try {
-    for (const folder of [paths.snapshots, paths.logs]) mkdirSync(folder, { recursive: true })
+    for (const folder of [paths.snapshots, paths.logs]) ensureDirSync(folder)
     resolved = resolveConfig(request)
     const files = createLogger({ files: [join(paths.logs, 'full_pipeline.log')], consoleLevel: 'silent' })
     const result = await runPipeline(pipelineConfig(resolved), {
       phases: resolved.phases,
-      logger: withEpochs(files, (record) => send({ kind: 'epoch', record })),
+      logger: withEpochs(files, (record) => send({ kind: 'epoch', record, isLast: record.is_last === true })),
       signal: stop.signal,
       resume,
       run: { run: paths, parentRun, isNew: false },
@@ -37,12 +39,29 @@ async function run({ request, run: paths, parentRun, resume, measureLatency }: T
     const latency = measureLatency && result.outcome === 'finished' ? { latencyMs: await latencyOf(written) } : {}
     send({ kind: 'result', outcome: result.outcome, metrics: { ...metrics, seconds, ...latency } })
   } catch (thrown) {
-    const error = resolved === null ? thrown : locateError(thrown, resolved)
-    const message = error instanceof Error ? error.message : String(error)
-    const outOfMemory = errorReason(error) === 'out of memory'
-    const failure = error instanceof NonFiniteError ? 'nan' : outOfMemory ? 'out-of-memory' : 'error'
-    send({ kind: 'error', failure, message })
+    sendError(resolved === null ? thrown : locateError(thrown, resolved))
   }
+  end()
+}
+
+/** What was thrown where nobody waits for it: a log file that could not be written, for one. */
+process.once('uncaughtException', (error) => {
+  sendError(error)
+  end()
+})
+
+function sendError(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error)
+  send({ kind: 'error', failure: failureOf(error), message })
+}
+
+function failureOf(error: unknown): FailureKind | 'disk' {
+  if (exitCodeOf(error) === exitCodes.io) return 'disk'
+  if (error instanceof NonFiniteError) return 'nan'
+  return errorReason(error) === 'out of memory' ? 'out-of-memory' : 'error'
+}
+
+function end(): never {
   process.disconnect()
   process.exit(0)
 }
@@ -51,13 +70,15 @@ function send(message: TrialMessage): void {
   process.send?.(message)
 }
 
+type LoggedEpoch = EpochRecord & { readonly is_last?: boolean }
+
 /** A logger that also hands on the records of finished epochs. */
-function withEpochs(logger: Logger, onEpoch: (record: EpochRecord) => void): Logger {
+function withEpochs(logger: Logger, onEpoch: (record: LoggedEpoch) => void): Logger {
   return {
     debug: (message, data) => logger.debug(message, data),
     info(message, data) {
       logger.info(message, data)
-      if (data !== undefined && 'epoch' in data && 'val_accuracy' in data) onEpoch(data as EpochRecord)
+      if (data !== undefined && 'epoch' in data && 'val_accuracy' in data) onEpoch(data as LoggedEpoch)
     },
     warn: (message, data) => logger.warn(message, data),
     error: (message, data) => logger.error(message, data),

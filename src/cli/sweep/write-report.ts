@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sweepReport, type Study, type Trial } from '../../sweep/index.ts'
 import { writeFileAtomic } from '../../util/files.ts'
+import { runConfigCommand } from '../next-command.ts'
 import type { SweepFolders } from './folders.ts'
 
 /** @returns where it was written */
@@ -22,7 +23,7 @@ export async function writeReport(
       seed: String(seed),
     },
     ...(existsSync(best) && {
-      command: `npx run-pipeline --config ${best}`,
+      command: runConfigCommand(best),
       configuration: readFileSync(best, 'utf8'),
     }),
   })

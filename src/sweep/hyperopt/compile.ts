@@ -13,7 +13,7 @@ export type Point = Readonly<Record<string, number>>
  */
 export function compileSpace(space: unknown): Space {
   const found = new Map<string, { expression: Expression; when: (readonly Condition[])[] }>()
-  visit(space, [], (expression, conditions) => {
+  visit(space, [], [], (expression, conditions) => {
     const known = found.get(expression.label)
     if (known === undefined) found.set(expression.label, { expression, when: [conditions] })
     else if (known.expression === expression) known.when.push(conditions)
@@ -35,17 +35,27 @@ export function compileSpace(space: unknown): Space {
 function visit(
   node: unknown,
   conditions: readonly Condition[],
+  above: readonly unknown[],
   each: (expression: Expression, conditions: readonly Condition[]) => void,
 ): void {
+  const inside = within(above, node, 'space')
   if (node instanceof Expression) {
     each(node, conditions)
     // The nearest choice is enough: it exists itself only where those above it say so.
-    node.options?.forEach((option, index) => visit(option, [{ parameter: node.label, values: [index] }], each))
+    node.options?.forEach((option, index) => visit(option, [{ parameter: node.label, values: [index] }], inside, each))
   } else if (Array.isArray(node)) {
-    for (const item of node) visit(item, conditions, each)
+    for (const item of node) visit(item, conditions, inside, each)
   } else if (isPlainObject(node)) {
-    for (const item of Object.values(node)) visit(item, conditions, each)
+    for (const item of Object.values(node)) visit(item, conditions, inside, each)
   }
+}
+
+/** The values around a node's parts. @throws {ConfigError} when the node is one of those around itself */
+function within(above: readonly unknown[], node: unknown, where: string): readonly unknown[] {
+  if (typeof node !== 'object' || node === null) return above
+  if (above.includes(node))
+    throw new ConfigError(`${where}: expected a space that ends, got one that holds itself. Remove the circle.`)
+  return [...above, node]
 }
 
 /**
@@ -54,6 +64,17 @@ function visit(
  * @throws {ConfigError} when the point lacks a number that the space needs
  */
 export function space_eval(space: unknown, point: Readonly<Record<string, number | readonly number[]>>): unknown {
+  if (!isPlainObject(point))
+    throw new ConfigError('space_eval: expected a point second, numbers by label. Points come from fmin or Trials.')
+  return evaluated(space, point, [])
+}
+
+function evaluated(
+  space: unknown,
+  point: Readonly<Record<string, number | readonly number[]>>,
+  above: readonly unknown[],
+): unknown {
+  const inside = within(above, space, 'space_eval')
   if (space instanceof Expression) {
     const given = Object.hasOwn(point, space.label) ? point[space.label] : undefined
     const value = typeof given === 'number' ? given : given?.[0]
@@ -66,11 +87,11 @@ export function space_eval(space: unknown, point: Readonly<Record<string, number
       throw new ConfigError(
         `space_eval: expected "${space.label}" to be the index of one of ${space.options.length} options, got ${value}.`,
       )
-    return space_eval(space.options[value], point)
+    return evaluated(space.options[value], point, inside)
   }
-  if (Array.isArray(space)) return space.map((item) => space_eval(item, point))
+  if (Array.isArray(space)) return space.map((item) => evaluated(item, point, inside))
   if (!isPlainObject(space)) return space
-  return Object.fromEntries(Object.entries(space).map(([key, item]) => [key, space_eval(item, point)]))
+  return Object.fromEntries(Object.entries(space).map(([key, item]) => [key, evaluated(item, point, inside)]))
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -1,7 +1,10 @@
 /** hyperopt's entry: minimizes a function over a space, one trial after the other. */
 import { ConfigError } from '../../util/errors.ts'
+import type { Sampler } from '../samplers/sampler.ts'
 import type { Params, Space } from '../space/space.ts'
 import type { Trial } from '../trial.ts'
+import { describeDistribution } from '../space/distribution.ts'
+import { checkFminOptions, preview } from './check-options.ts'
 import { compileSpace, space_eval, type Point } from './compile.ts'
 import { JOB_STATE_DONE, JOB_STATE_ERROR, STATUS_FAIL, STATUS_OK } from './status.ts'
 import { tpe, type Algorithm } from './suggest.ts'
@@ -36,25 +39,22 @@ export interface FminOptions<T = never> {
  * @throws {ConfigError} for a space or an option that is wrong, or when no trial had a finite loss; what the objective throws
  */
 export async function fmin<T = never>(options: FminOptions<T>): Promise<Point> {
+  checkFminOptions(options)
   const { objective, maxEvals, timeout, lossThreshold, catchEvalExceptions = false } = options
-  if (typeof objective !== 'function') throw new ConfigError('fmin: expected objective to be a function.')
-  if (!Number.isSafeInteger(maxEvals) || maxEvals < 1)
-    throw new ConfigError(`fmin: expected maxEvals to be a whole number ≥ 1, got ${maxEvals}.`)
-  if (timeout !== undefined && !(timeout > 0))
-    throw new ConfigError(`fmin: expected timeout > 0 seconds, got ${timeout}.`)
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32)
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new ConfigError(`fmin: expected seed to be a whole number ≥ 0, got ${seed}.`)
   const space = compileSpace(options.space)
   const queue = (options.pointsToEvaluate ?? []).map((point) => space.check(point, 'fmin: pointsToEvaluate'))
   const trials = options.trials ?? new Trials()
   const history = trials.trials.map((document) => trialOf(document, space))
-  const sampler = (options.algo ?? tpe.suggest)()
+  const sampler: unknown = (options.algo ?? tpe.suggest)()
+  if (!isSampler(sampler))
+    throw new ConfigError(`fmin: expected algo to make a sampler as tpe.suggest does, got ${preview(sampler)}.`)
   const end = timeout === undefined ? Infinity : performance.now() + timeout * 1000
   while (trials.length < maxEvals && performance.now() < end) {
     const number = trials.length
     const params = queue[number] ?? sampler.suggest({ space, directions: ['minimize'], history, number, seed })
     if (params === null) break
+    expectFinite(params, space)
     const began = new Date()
     const { result, error } = await evaluate(objective, space_eval(options.space, params as Point) as T)
     const document = documentOf(number, params, space, result, error, began)
@@ -68,6 +68,19 @@ export async function fmin<T = never>(options: FminOptions<T>): Promise<Point> {
   return trials.argmin
 }
 
+function isSampler(value: unknown): value is Sampler {
+  return typeof (value as Partial<Sampler> | null | undefined)?.suggest === 'function'
+}
+
+/** A prior can reach beyond the doubles: the objective never sees an infinity. */
+function expectFinite(params: Params, space: Space): void {
+  for (const [label, value] of Object.entries(params)) {
+    if (Number.isFinite(value)) continue
+    const prior = describeDistribution(space.get(label)!.distribution)
+    throw new ConfigError(`fmin: "${label}" was drawn as ${preview(value)} from ${prior}. Give it a narrower range.`)
+  }
+}
+
 async function evaluate<T>(
   objective: FminOptions<T>['objective'],
   args: T,
@@ -78,7 +91,7 @@ async function evaluate<T>(
     if (typeof returned === 'object' && returned !== null && typeof returned.status === 'string')
       return { result: returned, error: null }
     const error = new ConfigError(
-      `fmin: expected the objective to return a number or { status, loss }, got ${JSON.stringify(returned)}.`,
+      `fmin: expected the objective to return a number or { status, loss }, got ${preview(returned)}.`,
     )
     return { result: { status: STATUS_FAIL }, error }
   } catch (thrown) {

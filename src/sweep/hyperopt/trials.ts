@@ -1,7 +1,7 @@
 /** hyperopt's record of a search: one document a trial, in its layout. Plain data: `Trials.fromJSON(JSON.parse(text))` goes on. */
 import { ConfigError } from '../../util/errors.ts'
 import type { Point } from './compile.ts'
-import { JOB_STATES, STATUS_OK, type JobState, type Status } from './status.ts'
+import { JOB_STATES, STATUS_OK, STATUS_STRINGS, type JobState, type Status } from './status.ts'
 
 /** What an objective returns, if not just the loss. Further keys are kept. */
 export interface Result {
@@ -92,10 +92,8 @@ export class Trials {
   static fromJSON(documents: unknown): Trials {
     const trials = new Trials()
     if (!Array.isArray(documents)) throw new ConfigError('Trials.fromJSON: expected a list of trials.')
-    for (const document of documents as TrialDocument[]) {
-      const { misc, state, result } = document
-      const bad = typeof misc?.vals !== 'object' || !JOB_STATES.includes(state) || typeof result?.status !== 'string'
-      if (bad)
+    for (const document of documents as unknown[]) {
+      if (!isDocument(document))
         throw new ConfigError(`Trials.fromJSON: expected a trial, got ${JSON.stringify(document)?.slice(0, 80)}.`)
       const time = (value: Date | string | null): Date | null => (value === null ? null : new Date(value))
       trials.insert({ ...document, book_time: time(document.book_time), refresh_time: time(document.refresh_time) })
@@ -109,6 +107,20 @@ export class Trials {
       for (const [label, list] of Object.entries(misc[what])) (collected[label] ??= []).push(...list)
     return collected
   }
+}
+
+function isDocument(value: unknown): value is TrialDocument {
+  const { state, result, misc } = (value ?? {}) as Partial<TrialDocument>
+  const areLists = (lists: unknown): boolean =>
+    typeof lists === 'object' &&
+    lists !== null &&
+    Object.values(lists).every((list) => Array.isArray(list) && list.every((one) => typeof one === 'number'))
+  return (
+    JOB_STATES.some((known) => known === state) &&
+    STATUS_STRINGS.some((known) => known === result?.status) &&
+    areLists(misc?.vals) &&
+    areLists(misc?.idxs)
+  )
 }
 
 /** A trial's numbers by label, of the labels that it has. */

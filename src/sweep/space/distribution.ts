@@ -79,7 +79,7 @@ export function checkDistribution(distribution: Distribution, where: string): vo
   }
   const finite = (name: string, value: number): void => {
     if (typeof value !== 'number' || !Number.isFinite(value))
-      fail(`expected a finite number for ${name}, got ${value}.`)
+      fail(`expected a finite number for ${name}, got ${typeof value === 'number' ? value : JSON.stringify(value)}.`)
   }
   const { type } = distribution
   if (type === 'categorical') return checkChoices(distribution, fail)
@@ -92,6 +92,7 @@ export function checkDistribution(distribution: Distribution, where: string): vo
     finite('low', low)
     finite('high', high)
     if (low > high) fail(`expected low ≤ high, got low=${low} and high=${high}. Exchange them.`)
+    finite('high − low', high - low)
     if (type === 'randint' || type === 'int') {
       for (const [name, value] of [
         ['low', low],
@@ -102,6 +103,10 @@ export function checkDistribution(distribution: Distribution, where: string): vo
     }
     if ((type === 'int' || type === 'float') && distribution.log === true && low <= 0)
       fail(`expected low > 0 for a logarithmic scale, got low=${low}. Raise low or remove log.`)
+  }
+  if (type === 'quantized') {
+    finite('step', distribution.step)
+    if (distribution.log === true) finite('exp(high)', Math.exp(distribution.high))
   }
   if ('step' in distribution && distribution.step !== undefined) {
     const { step } = distribution

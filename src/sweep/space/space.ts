@@ -93,7 +93,7 @@ export class Space {
    * @throws {ConfigError} for an unknown name, a missing value, or one outside its distribution
    */
   check(params: Params, where: string): Params {
-    const checked: Record<string, Json> = {}
+    const checked = Object.create(null) as Record<string, Json>
     for (const name of Object.keys(params)) {
       if (this.#byName.has(name)) continue
       throw new ConfigError(`${where}: no parameter "${name}" in the space.${didYouMean(name, this.#byName.keys())}`)
@@ -110,11 +110,11 @@ export class Space {
       const value = params[name] as Json
       if (toNumber(distribution, value, parameter.axis) === null)
         throw new ConfigError(
-          `${where}: ${name}: expected a value of ${canonicalJson(distribution)}, got ${canonicalJson(value)}.`,
+          `${where}: ${name}: expected a value of ${canonicalJson(distribution)}, got ${typeof value === 'number' ? value : canonicalJson(value)}.`,
         )
       checked[name] = value
     }
-    return checked
+    return { ...checked }
   }
 
   /** The sampler's number of a stored value; null where the trial does not have the parameter. */

@@ -5,12 +5,13 @@
  *
  * Whoever appends holds the kernel lock of `<path>.lock`. A last line without its line feed was written by a process that died
  * meanwhile: it is cut off before the next line is written. Any other line that does not check is an error: nothing is skipped.
+ * The file is made by `create`: who only looks leaves nothing behind.
  */
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { SnapshotError } from '../../util/errors.ts'
-import { writeError } from '../../util/files.ts'
+import { ensureDirSync, systemCode, writeError } from '../../util/files.ts'
 
 const LINE_FEED = 0x0a
 
@@ -19,33 +20,43 @@ export type TryLock = (path: string) => { release(): void } | null
 
 export class JournalFile {
   readonly path: string
-  readonly #descriptor: number
   readonly #tryLock: TryLock
+  readonly #onTornTail: (bytes: number) => void
+  #descriptor: number | null = null
   /** bytes read so far, always the end of a line */
   #offset = 0
   #lines = 0
   #waiting: Promise<unknown> = Promise.resolve()
 
-  constructor(path: string, tryLock: TryLock) {
+  /** @param onTornTail told how many bytes of an unfinished line were cut off */
+  constructor(path: string, tryLock: TryLock, onTornTail: (bytes: number) => void) {
     this.path = path
     this.#tryLock = tryLock
+    this.#onTornTail = onTornTail
+  }
+
+  /** Makes the file and its folder where there is none. @throws {SnapshotError} when it cannot be written */
+  create(): void {
+    if (this.#existing() !== null) return
+    ensureDirSync(dirname(this.path))
     try {
-      mkdirSync(dirname(path), { recursive: true })
-      this.#descriptor = openSync(path, 'a+')
+      this.#descriptor = openSync(this.path, 'a+')
     } catch (error) {
-      throw writeError(error, path)
+      throw writeError(error, this.path)
     }
   }
 
-  /** The entries that were added since the last call, whoever wrote them. */
+  /** The entries that were added since the last call, whoever wrote them; none while there is no file. */
   read(): unknown[] {
-    const size = fstatSync(this.#descriptor).size
+    const descriptor = this.#existing()
+    if (descriptor === null) return []
+    const size = fstatSync(descriptor).size
     if (size < this.#offset)
       throw new SnapshotError(
         `${this.path}: it became shorter (${this.#offset} bytes, then ${size}): another program changed it.`,
       )
     const bytes = Buffer.alloc(size - this.#offset)
-    const length = readSync(this.#descriptor, bytes, 0, bytes.length, this.#offset)
+    const length = readSync(descriptor, bytes, 0, bytes.length, this.#offset)
     const end = bytes.subarray(0, length).lastIndexOf(LINE_FEED) + 1
     const entries: unknown[] = []
     for (let from = 0; from < end;) {
@@ -62,24 +73,29 @@ export class JournalFile {
   append(entries: readonly unknown[], durable: boolean): void {
     const text = entries.map(encodeLine).join('')
     const bytes = Buffer.from(text)
+    const descriptor = this.#open()
+    this.cutTail()
     try {
-      this.cutTail()
-      if (writeSync(this.#descriptor, bytes) !== bytes.length)
-        throw new SnapshotError(`${this.path}: a line was not written whole; is the disk full?`)
-      if (durable) fdatasyncSync(this.#descriptor)
+      if (writeSync(descriptor, bytes) !== bytes.length)
+        throw new SnapshotError(`cannot write ${this.path}: a line did not fit. Free some space on the disk.`, {
+          reason: 'disk full',
+        })
+      if (durable) fdatasyncSync(descriptor)
     } catch (error) {
-      this.cutTail()
+      ftruncateSync(descriptor, this.#offset)
       throw writeError(error, this.path)
     }
     this.#offset += bytes.length
     this.#lines += entries.length
   }
 
-  /** Removes what follows the last whole line; under the lock only. @returns the number of bytes */
-  cutTail(): number {
-    const torn = fstatSync(this.#descriptor).size - this.#offset
-    if (torn > 0) ftruncateSync(this.#descriptor, this.#offset)
-    return Math.max(0, torn)
+  /** Removes what follows the last whole line; under the lock only. */
+  cutTail(): void {
+    const descriptor = this.#open()
+    const torn = fstatSync(descriptor).size - this.#offset
+    if (torn <= 0) return
+    ftruncateSync(descriptor, this.#offset)
+    this.#onTornTail(torn)
   }
 
   /** Runs `work` while holding the lock; calls of one process queue up. */
@@ -97,7 +113,25 @@ export class JournalFile {
   }
 
   close(): void {
-    closeSync(this.#descriptor)
+    if (this.#descriptor !== null) closeSync(this.#descriptor)
+    this.#descriptor = null
+  }
+
+  #open(): number {
+    this.create()
+    return this.#descriptor as number
+  }
+
+  /** Opened for appending; null while there is no such file. */
+  #existing(): number | null {
+    if (this.#descriptor !== null) return this.#descriptor
+    try {
+      this.#descriptor = openSync(this.path, constants.O_RDWR | constants.O_APPEND)
+    } catch (error) {
+      const code = systemCode(error)
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw writeError(error, this.path)
+    }
+    return this.#descriptor
   }
 
   /** Asks again after pauses of 1 to 30 ms: a holder needs about one. */

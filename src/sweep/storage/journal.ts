@@ -4,10 +4,11 @@
  * A worker's life is a kernel lock on `<path>.workers/<owner>`: the kernel lets it go when the process dies, at once, so that its
  * trials are given to others without waiting for a lease to run out.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileLock } from '../../binding/index.ts'
 import { SnapshotError } from '../../util/errors.ts'
+import { ensureDirSync } from '../../util/files.ts'
 import type { Params } from '../space/space.ts'
 import type { Trial } from '../trial.ts'
 import { JournalFile, type TryLock } from './journal-file.ts'
@@ -42,18 +43,15 @@ export class JournalStorage implements Storage {
   readonly heartbeatEvery = null
   readonly #file: JournalFile
   readonly #tryLock: TryLock
-  readonly #onTornTail: (bytes: number) => void
   readonly #state = new StudyState()
   /** locks that say that this process's workers are alive */
   readonly #alive = new Map<string, { release(): void }>()
   #definition: StudyDefinition | null = null
   #lines = 0
 
-  /** @throws {SnapshotError} when the file cannot be opened for writing */
   constructor(path: string, options: JournalOptions = {}) {
     this.#tryLock = options.tryLock ?? ((lockPath) => FileLock.tryAcquire(lockPath))
-    this.#onTornTail = options.onTornTail ?? (() => undefined)
-    this.#file = new JournalFile(path, this.#tryLock)
+    this.#file = new JournalFile(path, this.#tryLock, options.onTornTail ?? (() => undefined))
   }
 
   get path(): string {
@@ -61,10 +59,10 @@ export class JournalStorage implements Storage {
   }
 
   async open(definition: StudyDefinition): Promise<StudyDefinition> {
+    this.#file.create()
     return this.#file.locked(() => {
       this.#catchUp()
-      const torn = this.#file.cutTail()
-      if (torn > 0) this.#onTornTail(torn)
+      this.#file.cutTail()
       if (this.#definition === null) {
         const header: Header = { op: 'study', version: STORAGE_VERSION, time: now(), definition }
         this.#file.append([header], true)
@@ -178,7 +176,7 @@ export class JournalStorage implements Storage {
   /** Holds the owner's lock from its first start on. */
   #declareAlive(owner: string): void {
     if (this.#alive.has(owner)) return
-    mkdirSync(this.#workers, { recursive: true })
+    ensureDirSync(this.#workers)
     const lock = this.#tryLock(join(this.#workers, owner))
     if (lock === null)
       throw new SnapshotError(

@@ -86,6 +86,7 @@ function isConnectionLoss(error: unknown): boolean {
   return error instanceof Error && /Connection terminated|timeout exceeded when trying to connect/.test(error.message)
 }
 
-function withoutPassword(url: string): string {
+/** A URL that can be shown. */
+export function withoutPassword(url: string): string {
   return url.replace(/^(\w+:\/\/[^:@/]*):[^@/]*@/, '$1:…@').replace(/password=[^&\s]*/g, 'password=…')
 }

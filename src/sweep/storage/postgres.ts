@@ -107,9 +107,9 @@ export class PostgresStorage implements Storage {
     return this.#client.transaction(async (client) => {
       await this.#takeFromTheDead(client)
       const { rows } = await client.query<{ number: number }>(
-        `SELECT number FROM trivium_sweep_trials WHERE study = $1 AND state = 'waiting'
+        `SELECT number FROM trivium_sweep_trials WHERE study = $1 AND state = 'waiting' AND number < $2::float8
          ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED`,
-        [this.#id],
+        [this.#id, request.limit],
       )
       const number = rows[0]?.number ?? (await this.#create(client, request))
       if (number === null) return null

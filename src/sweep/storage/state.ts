@@ -1,7 +1,7 @@
 /** The trials of a study as a fold over operations: what the memory and the journal storage have in common. */
 import { ConfigError } from '../../util/errors.ts'
-import { canonicalJson, type Json } from '../space/distribution.ts'
-import type { Params } from '../space/space.ts'
+import { canonicalJson, describeDistribution, type Json } from '../space/distribution.ts'
+import type { ParameterDefinition, Params } from '../space/space.ts'
 import type { Report, Trial } from '../trial.ts'
 import { MAX_ATTEMPTS, type Claim, type Outcome, type StudyDefinition } from './storage.ts'
 
@@ -95,7 +95,7 @@ export class StudyState {
     request: { limit: number; suggest: (history: readonly Trial[], number: number) => Params | null },
     time: string,
   ): Operation | null {
-    const waiting = this.#trials.find((trial) => trial.state === 'waiting')
+    const waiting = this.#trials.find((trial) => trial.state === 'waiting' && trial.number < request.limit)
     if (waiting !== undefined) return { op: 'start', number: waiting.number, owner, attempt: waiting.attempt + 1, time }
     const number = this.#trials.length
     if (number >= request.limit) return null
@@ -159,27 +159,26 @@ export function givenUp(attempts: number): Outcome {
 
 /** @throws {ConfigError} naming what differs between the stored study and the one that was asked for */
 export function checkSameStudy(stored: StudyDefinition, asked: StudyDefinition, where: string): void {
+  const rest = 'Nothing was changed. Continue it as it was begun, or start a study of another name.'
   const differs = (what: string, theirs: string, ours: string): never => {
     throw new ConfigError(
-      `${where}: the study "${stored.name}" was begun with ${what} ${theirs}, and now ${ours} is asked for. ` +
-        'Nothing was changed. Continue it as it was begun, or start a study of another name.',
+      `${where}: the study "${stored.name}" was begun with ${what} ${theirs}, and now ${ours} is asked for. ${rest}`,
     )
+  }
+  const differ = (what: string, lines: readonly string[], why: string): never => {
+    const list = lines.map((line) => `  ${line}`).join('\n')
+    throw new ConfigError(`${where}: the study "${stored.name}" was begun with ${what}:\n${list}\n${why}. ${rest}`)
   }
   if (stored.name !== asked.name) differs('the name', stored.name, asked.name)
   if (stored.fingerprint !== asked.fingerprint)
-    differs('the space', spaceDifference(stored, asked), spaceDifference(asked, stored))
+    differ('another space', spaceDifference(stored.space, asked.space), 'Trials of two spaces cannot be compared')
   if (stored.directions.join() !== asked.directions.join())
     differs('directions', stored.directions.join(), asked.directions.join())
   if (stored.objectives.join() !== asked.objectives.join())
     differs('objectives', stored.objectives.join(), asked.objectives.join())
   if (stored.seed !== asked.seed) differs('seed', String(stored.seed), String(asked.seed))
   const changed = setupDifference(stored.setup, asked.setup)
-  if (changed.length > 0)
-    throw new ConfigError(
-      `${where}: the study "${stored.name}" was begun with another configuration:\n` +
-        changed.map((line) => `  ${line}`).join('\n') +
-        '\nTrials of two configurations cannot be compared. Nothing was changed. Continue it as it was begun, or start a study of another name.',
-    )
+  if (changed.length > 0) differ('another configuration', changed, 'Trials of two configurations cannot be compared')
 }
 
 /** `key: before → now` for what differs; nothing is known of studies that were begun without a setup. */
@@ -191,11 +190,24 @@ function setupDifference(before: StudyDefinition['setup'], now: StudyDefinition[
     .map((key) => `${key}: ${text(before[key])} → ${text(now[key])}`)
 }
 
-/** The parameters of `a` that `b` does not have like this. */
-function spaceDifference(a: StudyDefinition, b: StudyDefinition): string {
-  const theirs = new Set(b.space.map((entry) => JSON.stringify(entry)))
-  const own = a.space.filter((entry) => !theirs.has(JSON.stringify(entry)))
-  return own.length === 0
-    ? '{}'
-    : `{ ${own.map(({ name, distribution }) => `${name}: ${JSON.stringify(distribution)}`).join(', ')} }`
+/** `parameter: before → now` for what differs. */
+function spaceDifference(before: StudyDefinition['space'], now: StudyDefinition['space']): string[] {
+  const [theirs, ours] = [before, now].map((space) => new Map(space.map((entry) => [entry.name, entry])))
+  const text = (entry: ParameterDefinition | undefined, describe: (entry: ParameterDefinition) => string): string =>
+    entry === undefined ? 'not searched' : describe(entry)
+  return [...new Set([...theirs!.keys(), ...ours!.keys()])].flatMap((name) => {
+    const pair = [theirs!.get(name), ours!.get(name)]
+    const [exact, exactNow] = pair.map((entry) => text(entry, canonicalJson))
+    if (exact === exactNow) return []
+    // Weights and the like are not in the short text.
+    const [short, shortNow] = pair.map((entry) => text(entry, describeParameter))
+    return [`${name}: ${short === shortNow ? `${exact} → ${exactNow}` : `${short} → ${shortNow}`}`]
+  })
+}
+
+function describeParameter({ distribution, when = [] }: ParameterDefinition): string {
+  const conditions = when.map((all) =>
+    all.map(({ parameter, values }) => `${parameter} = ${values.map(canonicalJson).join(' or ')}`).join(' and '),
+  )
+  return `${describeDistribution(distribution)}${when.length === 0 ? '' : ` when ${conditions.join(', or ')}`}`
 }

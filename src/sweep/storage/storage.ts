@@ -48,7 +48,7 @@ export type Outcome =
 export type Suggest = (history: readonly Trial[], number: number) => Params | null
 
 export interface StartRequest {
-  /** no trial is made when there are this many already; waiting ones are started all the same */
+  /** the number of trials at the end: none is made or started whose number is not below it */
   readonly limit: number
   readonly suggest: Suggest
 }
@@ -74,7 +74,7 @@ export interface Storage {
    */
   enqueue(params: Params, once?: boolean): Promise<Trial>
   /**
-   * Starts the waiting trial with the smallest number, else a new one. Trials of workers that died are waiting again by then, or
+   * Starts the waiting trial with the smallest number below the limit, else a new one. Trials of workers that died are waiting again by then, or
    * failed when they were started too often.
    *
    * @returns null when there is nothing to start

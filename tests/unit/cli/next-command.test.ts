@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { nextCommand, resumeCommand } from '../../../src/cli/next-command.ts'
+import { nextCommand, resumeCommand, resumeSweepCommand, runConfigCommand } from '../../../src/cli/next-command.ts'
 import type { PhaseName, PhaseResult, PipelineResult } from '../../../src/phases/index.ts'
 import { runPaths } from '../../../src/phases/index.ts'
 
@@ -34,6 +34,14 @@ describe('the next command', () => {
       "npx run-pipeline --config 'my file.yaml' '--set=run.directory=a b' --phases supcon arcface --name digits-2 --resume",
     )
     assert.equal(resumeCommand(runPaths('.', 'a'), ['--resume', '--name=b']), 'npx run-pipeline --name a --resume')
+  })
+
+  it('goes on with a sweep, or runs its best configuration, in words that a shell takes as they are', () => {
+    assert.equal(
+      resumeSweepCommand(['--name', 'a b;$X', '--resume', '--trials', '3']),
+      "npx run-pipeline sweep --name 'a b;$X' --trials 3 --resume",
+    )
+    assert.equal(runConfigCommand("o'er/best.yaml"), "npx run-pipeline --config 'o'\\''er/best.yaml'")
   })
 
   it('is a prediction when there is a model', () => {

@@ -85,7 +85,33 @@ describe('a sweep file', () => {
     [
       'a misspelt bound',
       'space:\n  arcface.lr: { lo: 0, high: 1 }\n',
-      /space\.yaml:2: expected a list of choices, or \{ low, high/,
+      /space\.yaml:2: arcface\.lr\.low: expected a number, got nothing\.\n.*unknown key "lo" in arcface\.lr\. Did you mean "low"\?/,
+    ],
+    [
+      'a bound that is no number',
+      'space:\n  arcface.lr: { low: a, high: 1 }\n',
+      /space\.yaml:2: arcface\.lr\.low: expected a number, got "a"\. Expected is a list of choices, \{ choices, weights \}, or \{ low, high/,
+    ],
+    [
+      'a number alone',
+      'space:\n  arcface.lr: 0.1\n',
+      /space\.yaml:2: arcface\.lr: expected a list of choices.*got 0\.1/,
+    ],
+    [
+      'choices that are no list',
+      'space:\n  arcface.lr: { choices: 3 }\n',
+      /space\.yaml:2: arcface\.lr\.choices: expected a list, got 3/,
+    ],
+    [
+      'a phase that there is not',
+      `phases: [trian]\n${lr}`,
+      /space\.yaml:1: phases\[0\]: expected one of train, .*got "trian"\. Did you mean "train"\?/,
+    ],
+    ['a direction that there is not', `direction: up\n${lr}`, /space\.yaml:1: direction: expected one of .*got "up"/],
+    [
+      'an objective without its direction',
+      `objective: [{ metric: top1 }]\n${lr}`,
+      /space\.yaml:1: objective\[0\]\.direction: expected one of minimize, maximize, got nothing/,
     ],
     [
       'an unknown key of its own',

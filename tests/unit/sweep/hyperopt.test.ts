@@ -174,8 +174,8 @@ describe('fmin', () => {
         ]),
       /sum to 1, got 0\.7/,
     )
-    assert.throws(() => hp.quniform('q', 0, 1, 0), /step > 0/)
-    assert.throws(() => hp.normal('n', 0, -1), /std > 0/)
+    assert.throws(() => hp.quniform('q', 0, 1, 0), /hp\.quniform\('q'\): expected q > 0, got 0/)
+    assert.throws(() => hp.normal('n', 0, -1), /hp\.normal\('n'\): expected sigma > 0, got -1/)
     assert.throws(() => hp.uniform('', 0, 1), /expected a label first/)
   })
 })

@@ -6,6 +6,7 @@ import { erfc, normalCdf, normalMass, normalQuantile } from '../../../src/sweep/
 import {
   axisOf,
   cellOf,
+  coordinateOf,
   fromNumber,
   quantileOf,
   toNumber,
@@ -53,6 +54,13 @@ describe('space', () => {
       'weights that sum to nothing',
       { type: 'categorical', choices: [1, 2], weights: [0, 0] },
       /at least one weight > 0/,
+    ],
+    ['a range beyond the doubles', { type: 'float', low: -1e308, high: 1e308 }, /finite number for high − low/],
+    ['no grid', { type: 'quantized', low: 0, high: 1 }, /finite number for step, got undefined/],
+    [
+      'an exponential beyond the doubles',
+      { type: 'quantized', low: 0, high: 800, log: true, step: 1 },
+      /finite number for exp\(high\), got Infinity/,
     ],
     ['no width', { type: 'normal', mean: 0, std: 0 }, /std > 0, got 0/],
     ['an empty range of indices', { type: 'randint', low: 3, high: 3 }, /low < high/],
@@ -195,5 +203,19 @@ describe('eigenSymmetric', () => {
         assert.ok(Math.abs(actual - expected) < 1e-12, `${actual}, not ${expected}`)
       }),
     )
+  })
+})
+
+describe('coordinateOf', () => {
+  it('gives 0 on a logarithmic grid the middle of its cell', () => {
+    for (const distribution of [
+      { type: 'normal', mean: 0, std: 1, log: true, step: 0.5 },
+      { type: 'quantized', low: -8, high: 1, log: true, step: 0.5 },
+    ] as const) {
+      const axis = axisOf(distribution) as NumericAxis
+      assert.equal(coordinateOf(axis, 0), Math.log(0.125))
+      assert.ok(Number.isFinite(quantileOf(axis, 0)), 'no quantile')
+      assert.equal(coordinateOf(axis, 0.5), Math.log(0.5))
+    }
   })
 })

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { JournalStorage, MemoryStorage, type Storage } from '../../../src/sweep/index.ts'
+import { JournalStorage, MemoryStorage, openStorage, type Storage } from '../../../src/sweep/index.ts'
 import { definition, storageSuite } from '../../conformance/storage-suite.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'trivium-journal-'))
@@ -23,6 +23,21 @@ storageSuite('journal', {
   create: (place) => new JournalStorage(join(folder, place, 'journal.jsonl')),
   shared: true,
   kill: (storage: Storage) => storage.close(),
+})
+
+describe('openStorage', () => {
+  it('knows its kinds by the target, and refuses other databases without showing their password', () => {
+    assert.equal(openStorage('memory').kind, 'memory')
+    assert.equal(openStorage('postgresql://a@b/c').kind, 'postgres')
+    assert.equal(openStorage('postgres://a@b/c').kind, 'postgres')
+    assert.equal(openStorage('some/journal.jsonl').kind, 'journal')
+    for (const target of ['mysql://me:secret@host/db', 'file:///tmp/x', 'sqlite:///x.db'])
+      assert.throws(
+        () => openStorage(target),
+        (error: Error) =>
+          /journal file or a postgresql:\/\/ URL/.test(error.message) && !error.message.includes('secret'),
+      )
+  })
 })
 
 describe('journal', () => {
@@ -127,6 +142,32 @@ describe('journal', () => {
     assert.equal(readFileSync(path, 'utf8').includes('"0000'), false)
     assert.equal((await storage.trials()).length, 4)
     await storage.close()
+  })
+
+  it('tells of a line that another process left unfinished while it works', async () => {
+    const path = await written()
+    const torn: number[] = []
+    const storage = await reopened(path, (bytes) => torn.push(bytes))
+    appendFileSync(path, '{"crc":"0000')
+    await storage.enqueue({ lr: 0.5, kind: 3 })
+    assert.deepEqual(torn, [12])
+    await storage.close()
+  })
+
+  it('makes no file when it is only asked', async () => {
+    const path = join(folder, 'asked', 'journal.jsonl')
+    const storage = new JournalStorage(path)
+    assert.equal(await storage.find('x'), null)
+    assert.deepEqual(await storage.trials(), [])
+    await storage.close()
+    assert.equal(existsSync(join(folder, 'asked')), false)
+  })
+
+  it('is no study while it is empty, and refuses a folder', async () => {
+    const path = join(folder, 'empty.jsonl')
+    writeFileSync(path, '')
+    assert.equal(await new JournalStorage(path).find('x'), null)
+    await assert.rejects(new JournalStorage(folder).find('x'), /it is a folder\. Name a file in it/)
   })
 
   it('leaves no file of a worker that ended well', async () => {

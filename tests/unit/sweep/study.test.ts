@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import {
+  CmaEsSampler,
   JournalStorage,
   MedianPruner,
   MemoryStorage,
@@ -169,6 +170,27 @@ describe('study', () => {
     await assert.rejects(study.enqueue({ lr: 5, kind: 'a' }), /lr: expected a value of .*got 5/)
     await assert.rejects(study.enqueue({ lr: 0.1 }), /expected a value for "kind"/)
     await assert.rejects(study.enqueue({ lr: 0.1, kind: 'a', lrr: 1 }), /no parameter "lrr".* Did you mean "lr"\?/)
+  })
+
+  it('leaves enqueued points beyond the number of trials waiting, and ends', async () => {
+    const study = await open()
+    for (const lr of [0.01, 0.02, 0.03]) await study.enqueue({ lr, kind: 'a' })
+    const states = (trials: readonly Trial[]): string[] => trials.map(({ state }) => state)
+    assert.deepEqual(states(await study.optimize(loss, { trials: 1 })), ['complete', 'waiting', 'waiting'])
+    assert.deepEqual(states(await study.optimize(loss, { trials: 4 })), Array<string>(4).fill('complete'))
+  })
+
+  it('does not take a time beyond 24.8 days for none', async () => {
+    const trials = await (await open()).optimize(loss, { trials: 3, timeoutSeconds: 30 * 86_400 })
+    assert.equal(trials.filter(({ state }) => state === 'complete').length, 3)
+  })
+
+  it('makes nothing when the sampler cannot serve the space, or the name is none', async () => {
+    const path = join(folder, 'refused', 'journal.jsonl')
+    await assert.rejects(open({ sampler: new CmaEsSampler(), storage: new JournalStorage(path) }), /cma-es sampler/)
+    for (const name of ['.', '..', 'a/b', ''])
+      await assert.rejects(open({ name, storage: new JournalStorage(path) }), /a name without slashes/)
+    assert.equal(existsSync(join(folder, 'refused')), false)
   })
 
   it('finds the Pareto front of several objectives', async () => {

@@ -190,6 +190,21 @@ test('loop › without validation the newest snapshot is the best', async () => 
   assert.match((await readSnapshot(best)).path, /epoch-0003$/)
 })
 
+test('loop › says which epoch is the last, at the end of the budget and when it stops early', async () => {
+  const told: boolean[][] = []
+  for (const patience of [null, 1]) {
+    const last: boolean[] = []
+    const parts = await loopParts({ task: scripted([0.5, 0.4, 0.3].map((accuracy) => ({ accuracy, loss: 1 }))) })
+    const onEpochClosed = (_: unknown, isLast: boolean): void => void last.push(isLast)
+    await runTraining({ ...loopOptions, patience }, { ...parts, callbacks: [{ name: 'test', onEpochClosed }] })
+    told.push(last)
+  }
+  assert.deepEqual(told, [
+    [false, false, true],
+    [false, true],
+  ])
+})
+
 test('loop › holds no more tensors after many steps than after few', async () => {
   const live: number[] = []
   const parts = await loopParts({ ema: true })

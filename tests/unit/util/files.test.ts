@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -47,6 +48,21 @@ describe('files', () => {
       assert.match(error.message, /plain.*not a folder/)
       return true
     })
+  })
+
+  it(
+    'ends where a folder takes no other one',
+    { skip: existsSync('/proc') ? false : 'there is no /proc' },
+    async () => {
+      await assert.rejects(ensureDir('/proc/trivium/logs'), /cannot write \/proc\/trivium\/logs: a folder on the way/)
+      await assert.rejects(writeFileAtomic('/proc/trivium/a.json', '{}'), /cannot write \/proc\/trivium\/a\.json/)
+    },
+  )
+
+  it('makes a folder that others make at the same moment, and takes one that is there', async () => {
+    const path = join(folder, 'p', 'q', 'r')
+    await Promise.all([ensureDir(path), ensureDir(path), ensureDir(join(path, 's'))])
+    assert.deepEqual(await readdir(path), ['s'])
   })
 
   it('says what to do when the disk is full', () => {

@@ -202,7 +202,7 @@ describe('run-pipeline sweep', () => {
       [['--sampler', 'tpee'], /--sampler: expected one of .* Did you mean "tpe"\?/],
       [['--pruner', 'x'], /--pruner: expected one of none, median/],
       [['--timeout', '5'], /expected a time such as 90s, 30m or 2h/],
-      [['--resume'], /expected a study in .*found none/],
+      [['--resume'], /expected a study "refused" in .*found none/],
       [['--trials', '0'], /--trials: expected a whole number ≥ 1/],
       [['--set', 'arcface.lrr=1'], /unknown key "lrr"/],
     ]

@@ -193,7 +193,10 @@ function distributionOf(plain: object, key: string, space: MapNode): Distributio
 function enqueued(tree: MapNode, space: Space, path: string): Params[] {
   const list = find(tree, ['enqueue']) ?? emptyMap(path)
   if (list.kind === 'map' && list.entries.size === 0) return []
-  if (list.kind !== 'list') throw new ConfigError(`${path}: enqueue: expected a list of points.`)
+  if (list.kind !== 'list') {
+    const origin = tree.entries.get('enqueue')?.origin ?? path
+    throw new ConfigError(`${origin}: enqueue: expected a list of points, each a map of parameters to values.`)
+  }
   return list.items.map((item) => {
     if (item.kind !== 'map') throw new ConfigError(`${item.origin}: enqueue: expected a map of parameters to values.`)
     const point = Object.fromEntries(

@@ -2,7 +2,7 @@
 import { ConfigError } from '../../util/errors.ts'
 import { didYouMean } from '../../util/suggest.ts'
 import { axisOf, fromNumber, toNumber, type Axis } from './axis.ts'
-import { canonicalJson, checkDistribution, type Distribution, type Json } from './distribution.ts'
+import { canonicalJson, checkDistribution, describeDistribution, type Distribution, type Json } from './distribution.ts'
 
 /** Values by parameter name, as they are stored and handed to an objective. */
 export type Params = Readonly<Record<string, Json>>
@@ -110,7 +110,7 @@ export class Space {
       const value = params[name] as Json
       if (toNumber(distribution, value, parameter.axis) === null)
         throw new ConfigError(
-          `${where}: ${name}: expected a value of ${canonicalJson(distribution)}, got ${typeof value === 'number' ? value : canonicalJson(value)}.`,
+          `${where}: ${name}: expected a value of ${describeDistribution(distribution)}, got ${typeof value === 'number' ? value : canonicalJson(value)}.`,
         )
       checked[name] = value
     }

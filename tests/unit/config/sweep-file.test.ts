@@ -128,8 +128,9 @@ describe('a sweep file', () => {
     [
       'an enqueued point outside the space',
       `${lr}enqueue:\n  - { arcface.lr: 5 }\n`,
-      /enqueue: arcface\.lr: expected a value of/,
+      /enqueue: arcface\.lr: expected a value of 0\.0001 … 0\.01 \(log\), got 5\./,
     ],
+    ['a point that is in no list', `${lr}enqueue: { arcface.lr: 1e-3 }\n`, /space\.yaml:3: enqueue: expected a list/],
     [
       'a direction for each and for all',
       `objective: [{ metric: a, direction: minimize }]\ndirection: minimize\n${lr}`,

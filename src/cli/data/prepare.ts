@@ -21,7 +21,7 @@ export async function prepare(call: DataCall): Promise<number> {
     if (call.json) call.output.result(JSON.stringify({ ok: true, out, pictures: count, classes: train.classNames }, null, 2))
     else {
       call.output.result(`${count} pictures of ${train.classNames.length} classes in ${out}/{${parts.map(({ name }) => name).join(',')}}`)
-      call.output.result(`next: npx run-pipeline --data ${out}`)
+      call.output.result(`next: npx run-pipeline --data ${out} --set data.image_size=${train.height}`)
     }
     return exitCodes.ok
   })

@@ -14,6 +14,8 @@ import type { Sampler } from './samplers.ts'
 export interface Batch {
   /** float32 [views · N, 3, S, S], channels-last, stacked view by view; on the loader's device. */
   readonly images: Tensor
+  /** float32 [local views · N, 3, s, s]: more views of the same samples as small crops, where the loader makes them. */
+  readonly localImages?: Tensor
   /** int64 [N], on the loader's device. */
   readonly labels: Tensor
   /** [N] */
@@ -38,6 +40,8 @@ export interface LoaderOptions {
   readonly batchSize: number
   /** Augmented versions of each sample. Default 1. */
   readonly views?: number
+  /** More views of each sample by another plan, which may end with another size. */
+  readonly localCrops?: { readonly plan: AugmentPlan; readonly views: number } | undefined
   /** Leave out a last batch that is not full. Default false. */
   readonly dropLast?: boolean
   /** Default "cpu". */
@@ -114,7 +118,7 @@ export class Loader {
   }
 
   async #load(chosen: Int32Array, rounds: Int32Array, epoch: number, rooms: Rooms, signal: AbortSignal): Promise<Batch> {
-    const { dataset, plan, views = 1, device = 'cpu' } = this.#options
+    const { dataset, plan, views = 1, localCrops, device = 'cpu' } = this.#options
     const samples = Array.from(chosen, (index) => dataset.at(index))
     const room = rooms.take(samples.length * dataset.height * dataset.width * 3)
     const pixels = await dataset.read(Array.from(chosen), signal, room)
@@ -132,15 +136,26 @@ export class Loader {
       const drawKeys = BigInt64Array.from(samples, ({ id }, row) => BigInt(id) + (BigInt(rounds[row] ?? 0) << 32n))
       const keys = keep(torch.tensor(drawKeys))
       const augmented = keep(await plan.apply(raw, keys, { epoch, views }))
+      const small =
+        localCrops === undefined
+          ? null
+          : keep(await localCrops.plan.apply(raw, keys, { epoch, views: localCrops.views, firstView: views }))
       raw.dispose()
       keys.dispose()
       signal.throwIfAborted()
-      const images = device === 'cpu' ? augmented : keep(toDevice(augmented, device))
-      if (images !== augmented) augmented.dispose()
+      const onDevice = (tensor: Tensor): Tensor => {
+        if (device === 'cpu') return tensor
+        const moved = keep(toDevice(tensor, device))
+        tensor.dispose()
+        return moved
+      }
+      const images = onDevice(augmented)
+      const localImages = small === null ? null : onDevice(small)
       const labelValues = Int32Array.from(samples, ({ label }) => label)
       const labels = keep(torch.tensor(BigInt64Array.from(labelValues, BigInt), { device }))
       return {
         images,
+        ...(localImages === null ? {} : { localImages }),
         labels,
         labelValues,
         ids: Int32Array.from(samples, ({ id }) => id),
@@ -150,6 +165,7 @@ export class Loader {
         epoch,
         dispose() {
           images.dispose()
+          localImages?.dispose()
           labels.dispose()
         },
       }

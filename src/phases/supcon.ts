@@ -1,8 +1,10 @@
 /** Phase supcon: supervised contrastive pretraining (Khosla et al. 2020, arXiv 2004.11362). */
-import { classBalancedSampler } from '../data/index.ts'
-import { mixedLabelLoss, supconLoss } from '../losses/index.ts'
-import type { TrainingTask } from '../train/index.ts'
-import type { Phase } from './context.ts'
+import { torch, type Tensor } from '../binding/index.ts'
+import { classBalancedSampler, type Batch } from '../data/index.ts'
+import { mixedLabelLoss, supconLoss, type Labels } from '../losses/index.ts'
+import { forwardNetworks, type Networks, type TrainingTask } from '../train/index.ts'
+import { ConfigError, ShapeError } from '../util/errors.ts'
+import type { Phase, Precision } from './context.ts'
 import { batchMixer, type BatchMixer } from './mixing.ts'
 import { supconOptionsSchema, unavailableSupcon, type SupConOptions } from './options/supcon.ts'
 import { runTrainingPhase, type TaskParts } from './training-phase.ts'
@@ -21,6 +23,7 @@ export const supconPhase: Phase<SupConOptions> = {
         head: { kind: 'projection', hiddenFeatures: options.projectionHidden, outFeatures: options.projectionFeatures },
         logitScale: 1,
         views,
+        localCrops: options.localCrops,
         unavailable: unavailableSupcon,
         sampler: (dataset, batchSize, seed) =>
           classBalancedSampler(dataset, {
@@ -41,7 +44,9 @@ function supconTask(options: SupConOptions, { precision, validation }: TaskParts
   return {
     name: 'supcon',
     async compute(networks, batch) {
-      const { outputs, labels } = await mixer.forward(networks, batch, precision)
+      const step = await mixer.forward(networks, batch, precision)
+      const { outputs, labels } =
+        batch.localImages === undefined ? step : await withLocalCrops(step, networks, batch, precision)
       return { loss: mixedLabelLoss(labels, (hard) => supconLoss(outputs, hard, options)), parts: {}, correct: null }
     },
     trainable: ({ backbone, head }) => [
@@ -50,4 +55,30 @@ function supconTask(options: SupConOptions, { precision, validation }: TaskParts
     ],
     validate: validation === null ? null : embeddingValidation(validation, { ...options, precision }),
   }
+}
+
+/**
+ * The embeddings of the small crops behind those of the views; every one is an anchor, and a positive of its class.
+ *
+ * @throws {ConfigError} when the network takes pictures of one size only
+ */
+async function withLocalCrops(
+  step: { readonly outputs: Tensor; readonly labels: Labels },
+  networks: Networks,
+  batch: Batch,
+  precision: Precision,
+): Promise<{ outputs: Tensor; labels: Labels }> {
+  const images = batch.localImages as Tensor
+  const { ops } = torch
+  const crops = (images.shape[0] ?? 0) / batch.size
+  const { outputs } = await forwardNetworks(networks, images, precision).catch((error: unknown) => {
+    if (!(error instanceof ShapeError)) throw error
+    throw new ConfigError(
+      `supcon.local_crops.image_size: this network does not take pictures of ${images.shape[3]} px (${error.message}). ` +
+        'Choose another size or a convolutional network.',
+      { cause: error },
+    )
+  })
+  const labels = [step.labels.own, ...Array.from({ length: crops }, () => batch.labels)]
+  return { outputs: ops.cat([step.outputs, outputs]), labels: { own: ops.cat(labels), mixed: null } }
 }

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { torch } from '../binding/index.ts'
-import { evaluationPlan } from '../augment/index.ts'
+import { evaluationPlan, localCropAugmentations, type AugmentationOptions, type AugmentPlan } from '../augment/index.ts'
 import { Loader, namedSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
 import {
   adapterOptions,
@@ -35,6 +35,7 @@ import { resizeToFor } from './image-geometry.ts'
 import { startingSnapshot } from './lineage.ts'
 import { buildNetworks, isSameArchitecture, loadPart, specOf, withoutPretrained } from './networks.ts'
 import type { HeadSpec, NetworkPair, NetworkSpec } from './networks.ts'
+import type { LocalCropOptions } from './options/supcon.ts'
 import type { TrainingOptions } from './options/training.ts'
 import { progressCallback } from './progress-callback.ts'
 
@@ -54,6 +55,8 @@ export interface Recipe {
   readonly logitScale: number
   /** augmented versions of each image in a batch */
   readonly views: number
+  /** more views of each image, as small crops of `imageSize` pixels */
+  readonly localCrops?: LocalCropOptions | null
   /** options that wait for their machinery; one that is set ends the phase before it begins */
   readonly unavailable: readonly Unavailable[]
   /** default: every sample once, in a new random order each epoch */
@@ -290,17 +293,27 @@ function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOpti
   const { data, device, seed } = context
   const dataset = data.train
   const batchSize = Math.min(options.batchSize, dataset.length)
-  const plan = context.trainingPlan({
-    augmentations: options.augmentations,
-    imageSize: spec.imageSize,
-    inputHeight: dataset.height,
-    inputWidth: dataset.width,
-    mean: spec.mean,
-    std: spec.std,
-    interpolation: spec.interpolation,
-    // each phase draws its own sequence
-    seed: phaseSeed(seed, recipe.name),
-  })
+  const planFor = (augmentations: AugmentationOptions, imageSize: number): AugmentPlan =>
+    context.trainingPlan({
+      augmentations,
+      imageSize,
+      inputHeight: dataset.height,
+      inputWidth: dataset.width,
+      mean: spec.mean,
+      std: spec.std,
+      interpolation: spec.interpolation,
+      // each phase draws its own sequence
+      seed: phaseSeed(seed, recipe.name),
+    })
+  const plan = planFor(options.augmentations, spec.imageSize)
+  const local = recipe.localCrops ?? null
+  const localCrops =
+    local === null
+      ? undefined
+      : {
+          plan: planFor(localCropAugmentations(options.augmentations, local.scale), local.imageSize),
+          views: local.views,
+        }
   const sampler = (recipe.sampler ?? namedSampler.bind(null, context.defaults.order))(
     dataset,
     batchSize,
@@ -311,7 +324,7 @@ function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOpti
       `${recipe.name}: expected at least one batch of ${batchSize}, the sampler gives ${sampler.length} images. Lower batch_size.`,
     )
   // A last batch of a few images would have noisy batch statistics, and of one image none at all.
-  return new Loader({ dataset, sampler, plan, batchSize, views: recipe.views, dropLast: true, device })
+  return new Loader({ dataset, sampler, plan, batchSize, views: recipe.views, localCrops, dropLast: true, device })
 }
 
 /** Each phase draws its own sequence. */

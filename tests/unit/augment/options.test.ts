@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import {
   augmentationKeys,
   augmentationOptionsSchema,
+  localCropAugmentations,
   registerAugmentation,
   standardAugmentations,
   trainingOperations,
@@ -95,5 +96,22 @@ describe('augmentation options', () => {
   test('digits are never mirrored by default', () => {
     assert.deepEqual(standardAugmentations('digits'), { randomCrop: true })
     assert.deepEqual(standardAugmentations('cifar10'), { randomCrop: true, horizontalFlip: true })
+  })
+})
+
+describe('local crops', () => {
+  test('take the place of the crop and keep its aspect; without a crop they come first', () => {
+    assert.deepEqual(
+      localCropAugmentations(['horizontalFlip', { randomCrop: { padding: 4 } }, 'equalize'], [0.1, 0.4]),
+      [{ horizontalFlip: true }, { randomResizedCrop: { scale: [0.1, 0.4] } }, { equalize: true }],
+    )
+    assert.deepEqual(
+      localCropAugmentations({ randomResizedCrop: { scale: [0.5, 1], ratio: [1, 1] }, colorJitter: 0.2 }, [0.1, 0.4]),
+      [{ randomResizedCrop: { scale: [0.1, 0.4], ratio: [1, 1] } }, { colorJitter: 0.2 }],
+    )
+    assert.deepEqual(localCropAugmentations({ horizontalFlip: true, invert: false }, [0.05, 0.2]), [
+      { randomResizedCrop: { scale: [0.05, 0.2] } },
+      { horizontalFlip: true },
+    ])
   })
 })

@@ -7,6 +7,7 @@ export { curricularfaceLogits, meanTargetCosine, updatedCurriculum } from './cur
 export { dkdLoss, dkdSchema, dkdShape, type DkdOptions } from './dkd.ts'
 export { embeddingLoss, hintLoss } from './feature-distillation.ts'
 export { focalLoss, focalSchema, focalShape, type FocalOptions } from './focal.ts'
+export { jensenShannonLoss } from './jensen-shannon.ts'
 export { kdLoss, kdSchema, kdShape, type KdOptions } from './kd.ts'
 export { Margin, marginKinds, marginShape, type MarginKind, type MarginOptions } from './margin.ts'
 export { dominantLabel, mixedLabelLoss, type Labels } from './mixed-labels.ts'

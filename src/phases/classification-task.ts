@@ -4,13 +4,13 @@ import type { Batch } from '../data/index.ts'
 import type { NamedPart } from '../optim/index.ts'
 import type { Networks, StepOutput, TrainingTask } from '../train/index.ts'
 import type { PhaseName } from './context.ts'
-import type { BatchMixer, MixedStep } from './mixing.ts'
+import { firstView, type BatchMixer, type MixedStep } from './mixing.ts'
 import type { TaskParts } from './training-phase.ts'
 import { classifierValidation, correctCount } from './validation.ts'
 
 export interface ClassificationLoss {
   /**
-   * @param step       outputs of the head [N, C], labels and images, mixed or not
+   * @param step       outputs of the head [views · N, C], labels and images, mixed or not
    * @param isNewBatch false in a further pass of a step over the same batch: what is remembered does not move again
    */
   (step: MixedStep, batch: Batch, isNewBatch: boolean): Promise<Pick<StepOutput, 'loss' | 'parts'>>
@@ -44,7 +44,7 @@ export function classificationTask(
       const isNewBatch = !seen.has(batch)
       seen.add(batch)
       const computed = await options.loss(step, batch, isNewBatch)
-      return { ...computed, correct: correctOf(step) }
+      return { ...computed, correct: correctOf(batch.views === 1 ? step : firstView(step, batch.size)) }
     },
     trainable: ({ backbone, head }) => [
       {

@@ -61,6 +61,8 @@ export interface PlanRequest {
   readonly std: readonly number[]
   readonly interpolation: 'bilinear' | 'bicubic'
   readonly seed: number
+  /** view 0 of each picture stays clean: see `consistencyPlan` */
+  readonly consistency?: boolean
 }
 
 export interface PhaseDefaults {

@@ -64,6 +64,20 @@ export function batchMixer(name: string, options: MixingOptions, seed: number): 
 
 type Kind = MixingOptions['mixMethod'] | 'manifold'
 
+/** The rows of view 0 of a step whose batch has `count` samples. */
+export function firstView(step: MixedStep, count: number): MixedStep {
+  const rows = (tensor: Tensor): Tensor => torch.ops.slice(tensor, 0, 0, count)
+  const { labels, hiddenPartners } = step
+  const partner = labels.mixed && { ...labels.mixed, partner: rows(labels.mixed.partner) }
+  return {
+    outputs: rows(step.outputs),
+    features: rows(step.features),
+    images: rows(step.images),
+    labels: { own: rows(labels.own), mixed: partner },
+    hiddenPartners: hiddenPartners && rows(hiddenPartners),
+  }
+}
+
 /** A place of the draws beside those of the mixing itself. */
 function kindOf(options: MixingOptions, key: MixKey): Kind {
   const { mixMethod, useManifoldMixup, mixProbability } = options

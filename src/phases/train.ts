@@ -1,11 +1,16 @@
 /** Phase train: plain supervised training, from a configuration with flat keys or a `train` section. */
+import { torch } from '../binding/index.ts'
+import { jensenShannonLoss } from '../losses/index.ts'
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
 import { cosineHead, LabelLoss } from './label-loss.ts'
-import { batchMixer } from './mixing.ts'
+import { batchMixer, firstView } from './mixing.ts'
 import { isMargin } from './options/label-loss.ts'
 import { trainOptionsSchema, unavailableTrain, type TrainOptions } from './options/train.ts'
 import { runTrainingPhase } from './training-phase.ts'
+
+/** Of each picture where their predictions are compared (AugMix). */
+const versions = 3
 
 export const trainPhase: Phase<TrainOptions> = {
   name: 'train',
@@ -20,7 +25,9 @@ export const trainPhase: Phase<TrainOptions> = {
         name: 'train',
         head: cosine ? cosineHead(options) : { kind: 'linear' },
         logitScale: scale,
-        views: 1,
+        // a clean version and two augmented ones of its crop
+        views: options.jsdWeight > 0 ? versions : 1,
+        consistency: options.jsdWeight > 0,
         unavailable: unavailableTrain,
         task(parts) {
           const loss = new LabelLoss('train', options.lossFunction, options, {
@@ -33,7 +40,16 @@ export const trainPhase: Phase<TrainOptions> = {
             scale,
             mixer: batchMixer('train', options, context.seed),
             memory: loss,
-            loss: async (step, _, isNewBatch) => ({ loss: loss.of(step, isNewBatch), parts: {} }),
+            async loss(step, { size }, isNewBatch) {
+              if (options.jsdWeight === 0) return { loss: loss.of(step, isNewBatch), parts: {} }
+              const { ops } = torch
+              const label = loss.of(firstView(step, size), isNewBatch)
+              const consistency = jensenShannonLoss(step.outputs, versions)
+              return {
+                loss: ops.add(label, ops.mul(consistency, options.jsdWeight)),
+                parts: { labels: label.detach().item(), jsd: consistency.detach().item() },
+              }
+            },
           })
         },
         dispose: () => labelLoss?.dispose(),

@@ -55,6 +55,8 @@ export interface Recipe {
   readonly logitScale: number
   /** augmented versions of each image in a batch */
   readonly views: number
+  /** view 0 of each image is clean, the others are augmented versions of its crop */
+  readonly consistency?: boolean
   /** more views of each image, as small crops of `imageSize` pixels */
   readonly localCrops?: LocalCropOptions | null
   /** options that wait for their machinery; one that is set ends the phase before it begins */
@@ -296,6 +298,7 @@ function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOpti
   const planFor = (augmentations: AugmentationOptions, imageSize: number): AugmentPlan =>
     context.trainingPlan({
       augmentations,
+      consistency: recipe.consistency ?? false,
       imageSize,
       inputHeight: dataset.height,
       inputWidth: dataset.width,

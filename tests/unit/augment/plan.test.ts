@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { AugmentPlan, evaluationPlan, registerAugmentation, trainingPlan } from '../../../src/augment/index.ts'
+import {
+  AugmentPlan,
+  consistencyPlan,
+  evaluationPlan,
+  registerAugmentation,
+  trainingPlan,
+} from '../../../src/augment/index.ts'
 import type { AugmentationOptions, Operation, PlanOptions } from '../../../src/augment/index.ts'
 import { ConfigError, ShapeError, torch } from '../../../src/binding/index.ts'
 import type { Tensor } from '../../../src/binding/index.ts'
@@ -249,6 +255,35 @@ describe('augmentation plan', () => {
     ])
     const result = await evaluationPlan(o).apply(pictures(1), identities([0]), { epoch: 0, views: 1 })
     assert.deepEqual(result.shape, [1, 3, 16, 16])
+  })
+
+  test('a consistency plan: view 0 is clean, the others are augmented versions of the same crop', async () => {
+    const augmentations = [
+      { randomCrop: { padding: 2 } },
+      { randaugment: { numOps: 3, magnitude: 20 } },
+      'invert',
+    ] as const
+    const apply = (plan: AugmentPlan, views: number) =>
+      plan.apply(pictures(4), identities(range(4)), { epoch: 1, views })
+    const three = levels(await apply(consistencyPlan(augmentations, options()), 3))
+    const view = (at: number): Uint8Array => three.subarray((at * three.length) / 3, ((at + 1) * three.length) / 3)
+    assert.deepEqual(view(0), levels(await apply(trainingPlan(augmentations.slice(0, 1), options()), 1)))
+    assert.notDeepEqual(view(1), view(2))
+    // with transformations that do nothing every version is the same crop
+    const still = [{ randomCrop: { padding: 2 } }, { randaugment: { numOps: 0 } }] as const
+    const same = levels(await apply(consistencyPlan(still, options()), 3))
+    for (const at of [0, 1, 2])
+      assert.deepEqual(same.subarray((at * same.length) / 3, ((at + 1) * same.length) / 3), view(0))
+    const drawn = await consistencyPlan(augmentations, options()).draws(pictures(1), identities([0]), {
+      epoch: 1,
+      views: 3,
+    })
+    assert.deepEqual(
+      drawn.map(([first]) => first),
+      [drawn[0]?.[0], drawn[0]?.[0], drawn[0]?.[0]],
+    )
+    assert.deepEqual([drawn.length, drawn[0]?.length, (drawn[1]?.length ?? 0) > 1], [3, 1, true])
+    assert.throws(() => consistencyPlan({ randomCrop: true }, options()), ConfigError)
   })
 
   test('refuses two crops at once', () => {

@@ -5,11 +5,15 @@ import { obtain } from '../../src/data/obtain.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 
 const [address = '', directory = '', a = '', b = '', size = '0'] = process.argv.slice(2)
-const file = (name: string, value: string): { url: string; digest: { kind: 'sha256'; value: string }; size: number; label: string } => ({
+const file = (
+  name: string,
+  value: string,
+): { url: string; digest: { kind: 'sha256'; value: string }; size: number; label: string } => ({
   ...{ url: `${address}/${name}`, digest: { kind: 'sha256', value } },
   ...{ size: Number(size), label: name },
 })
-const whole = async (name: string): Promise<boolean> => (await stat(join(directory, 'two', name)).catch(() => null)) !== null
+const whole = async (name: string): Promise<boolean> =>
+  (await stat(join(directory, 'two', name)).catch(() => null)) !== null
 await obtain(
   {
     ...{ title: 'Two files', folder: 'two', alternative: null },

@@ -79,7 +79,7 @@ function published(): Published<string> {
     },
     find: async () => {
       const there = await readdir(place).catch(() => [])
-      return names.every((name) => there.includes(name)) ? 'all' : null
+      return names.every((name) => (there as string[]).includes(name)) ? 'all' : null
     },
   }
 }
@@ -147,7 +147,7 @@ describe('a set of several files', () => {
   test('a part that an aborted run left is gone on with', async () => {
     const stop = new AbortController()
     const reason = new Error('stop')
-    answer = (request, response, name) => {
+    answer = (_request, response, name) => {
       response.writeHead(200, { 'content-length': SIZE })
       if (name === 'a.gz') return void response.end(content[name])
       response.write(content[name].subarray(0, 30_000))

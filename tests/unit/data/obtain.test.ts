@@ -26,6 +26,8 @@ const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
 type Answer = (request: IncomingMessage, response: ServerResponse, name: Name, attempt: number) => void
 let answer: Answer
 let asked: string[]
+/** Bytes of each file that the client has. */
+let arrived: Map<Name, number>
 let server: Server
 let address: string
 let folder: string
@@ -45,6 +47,7 @@ after(() => {
 })
 beforeEach(async () => {
   asked = []
+  arrived = new Map()
   answer = send
   folder = await mkdtemp(join(tmpdir(), 'trivium-obtain-'))
 })
@@ -63,7 +66,13 @@ function cut(request: IncomingMessage, response: ServerResponse, name: Name, cou
   const headers = { 'content-length': SIZE - start }
   if (start > 0) response.writeHead(206, { ...headers, 'content-range': `bytes ${start}-${SIZE - 1}/${SIZE}` })
   else response.writeHead(200, headers)
-  response.write(content[name].subarray(start, start + count), () => setTimeout(() => response.destroy(), 20))
+  response.write(content[name].subarray(start, start + count))
+  // Cut when the client has them: a connection that is destroyed earlier takes bytes on the way with it.
+  const wait = setInterval(() => {
+    if ((arrived.get(name) ?? 0) < start + count) return
+    clearInterval(wait)
+    response.destroy()
+  }, 2)
 }
 
 function published(): Published<string> {
@@ -84,7 +93,11 @@ function published(): Published<string> {
   }
 }
 const get = (o: object = {}): Promise<string> =>
-  obtain(published(), folder, { logger: silentLogger, download: true, retrySeconds: 0.01, ...o })
+  obtain(published(), folder, {
+    ...{ logger: silentLogger, download: true, retrySeconds: 0.01 },
+    progress: ({ label, received }) => void arrived.set(label.slice(-4) as Name, received),
+    ...o,
+  })
 async function complete(): Promise<void> {
   for (const name of names) assert.ok((await readFile(join(folder, 'three', name))).equals(content[name]), name)
   assert.deepEqual((await readdir(join(folder, 'three'))).sort(), [...names])

@@ -42,6 +42,8 @@ export interface LoaderOptions {
   readonly views?: number
   /** More views of each sample by another plan, which may end with another size. */
   readonly localCrops?: { readonly plan: AugmentPlan; readonly views: number } | undefined
+  /** Threads of an augmentation, whose number changes no result. Default 1: beside a training step on the same processor. */
+  readonly threads?: number
   /** Leave out a last batch that is not full. Default false. */
   readonly dropLast?: boolean
   /** Default "cpu". */
@@ -58,8 +60,8 @@ export class Loader {
 
   /** @throws {ConfigError} when the sizes give no batch */
   constructor(options: LoaderOptions) {
-    const { sampler, batchSize, views = 1, dropLast = false, prefetch = 2 } = options
-    for (const [name, value] of Object.entries({ batchSize, views, prefetch })) {
+    const { sampler, batchSize, views = 1, dropLast = false, prefetch = 2, threads = 1 } = options
+    for (const [name, value] of Object.entries({ batchSize, views, prefetch, threads })) {
       if (!Number.isInteger(value) || value < 1) throw new ConfigError(`loader: expected ${name} ≥ 1 but got ${value}.`)
     }
     this.batchesPerEpoch = dropLast ? Math.floor(sampler.length / batchSize) : Math.ceil(sampler.length / batchSize)
@@ -118,7 +120,7 @@ export class Loader {
   }
 
   async #load(chosen: Int32Array, rounds: Int32Array, epoch: number, rooms: Rooms, signal: AbortSignal): Promise<Batch> {
-    const { dataset, plan, views = 1, localCrops, device = 'cpu' } = this.#options
+    const { dataset, plan, views = 1, localCrops, threads = 1, device = 'cpu' } = this.#options
     const samples = Array.from(chosen, (index) => dataset.at(index))
     const room = rooms.take(samples.length * dataset.height * dataset.width * 3)
     const pixels = await dataset.read(Array.from(chosen), signal, room)
@@ -135,11 +137,11 @@ export class Loader {
       // A sample that comes again in an epoch is augmented anew.
       const drawKeys = BigInt64Array.from(samples, ({ id }, row) => BigInt(id) + (BigInt(rounds[row] ?? 0) << 32n))
       const keys = keep(torch.tensor(drawKeys))
-      const augmented = keep(await plan.apply(raw, keys, { epoch, views }))
+      const augmented = keep(await plan.apply(raw, keys, { epoch, views, threads }))
       const small =
         localCrops === undefined
           ? null
-          : keep(await localCrops.plan.apply(raw, keys, { epoch, views: localCrops.views, firstView: views }))
+          : keep(await localCrops.plan.apply(raw, keys, { epoch, views: localCrops.views, firstView: views, threads }))
       raw.dispose()
       keys.dispose()
       signal.throwIfAborted()

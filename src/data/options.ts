@@ -38,7 +38,7 @@ export interface DataOptions {
   readonly samplerRepeats: number
   /** Share held out for testing, where the data set has no test part of its own. */
   readonly testFraction: number
-  /** Pictures decoded at a time. Default: the number of processors. */
+  /** Pictures decoded at a time; where a GPU trains, also augmented at a time. Default: the number of processors. */
   readonly workers?: number | undefined
   /** A file that cannot be read ends the run (`fail`), or is left out after one check of all files at the start (`skip`). */
   readonly unreadable: 'skip' | 'fail'
@@ -102,7 +102,7 @@ export const dataOptionsSchema: z.ZodType<DataOptions> = z.strictObject({
     .describe('what an epoch draws: all once, every class equally often, batches of m a class, every picture several times'),
   samplerRepeats: z.int().min(1).max(1000).default(3).describe('m_per_class: m; repeated: how often each picture comes'),
   testFraction: fraction.gt(0).default(0.2).describe('share held out for testing where there is no test part'),
-  workers: z.int().min(1).max(256).optional().describe('pictures decoded at a time; default: the number of processors'),
+  workers: z.int().min(1).max(256).optional().describe('pictures decoded at a time, and augmented where a GPU trains; default: the number of processors'),
   unreadable: z.enum(['skip', 'fail']).default('fail').describe('what a file that cannot be read does to the run'),
   maxBadFraction: fraction.default(0.01).describe('with "skip": the share of unreadable files that is still accepted'),
   maxPixels: z.int().min(1).max(1e9).default(64e6).describe('pictures with more pixels are refused'),

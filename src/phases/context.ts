@@ -69,6 +69,8 @@ export interface PhaseDefaults {
   readonly backbone: BackboneOptions
   readonly imageSize: number
   readonly precision: Precision
+  /** data.workers; default: the number of processors */
+  readonly workers?: number | undefined
   /** what an epoch of a phase without an order of its own draws, and in which order */
   readonly order: Pick<DataOptions, 'sampler' | 'samplerRepeats' | 'shuffleTrain'>
 }

@@ -3,7 +3,7 @@
  * blocks (MixToken, Jiang et al. 2021, https://arxiv.org/abs/2104.10858), hidden states at a random depth (manifold mixup, Verma et al.
  * 2018, https://arxiv.org/abs/1806.05236: one depth, one λ and one permutation for a batch).
  */
-import { torch, type HiddenMix, type Tensor } from '../binding/index.ts'
+import { torch, type HiddenMix, type NativeModule, type Tensor } from '../binding/index.ts'
 import { batchRng, beta, boxMask, drawPartners, mixImages, type MixKey } from '../augment/index.ts'
 import type { Batch } from '../data/index.ts'
 import type { Labels } from '../losses/index.ts'
@@ -98,7 +98,7 @@ function everyView(labels: Tensor, { views }: Batch): Tensor {
 }
 
 /** Shapes of what enters the parts of the network, from one picture. */
-function partsOf({ backbone }: Networks, { images }: Batch): Promise<number[][]> {
+function partsOf({ backbone }: Pick<Networks, 'backbone'>, { images }: Pick<Batch, 'images'>): Promise<number[][]> {
   return torch.noGrad(async () => {
     // in evaluation mode, so that no running statistics move
     backbone.train(false)
@@ -129,14 +129,36 @@ function manifold({ mixAlpha }: MixingOptions, parts: number[][], batch: Batch, 
   }
 }
 
-/** A box of the grid of tokens that enters the first block; λ is what the box leaves. */
-function mixToken(name: string, { mixAlpha }: MixingOptions, parts: number[][], batch: Batch, key: MixKey): Mixed {
+/**
+ * Tries a network before anything is trained.
+ *
+ * @throws {ConfigError} when it has no tokens to mix
+ */
+export async function checkMixing(
+  name: string,
+  options: MixingOptions,
+  backbone: NativeModule,
+  side: number,
+): Promise<void> {
+  if (options.mixMethod !== 'mixtoken') return
+  await torch.scope(async () => {
+    gridSide(name, await partsOf({ backbone }, { images: torch.zeros([1, 3, side, side]) }))
+  })
+}
+
+function gridSide(name: string, parts: number[][]): number {
   const [, tokens = 0] = parts[0] ?? []
   const side = Math.floor(Math.sqrt(tokens))
-  if (parts[0]?.length !== 3 || side < 2)
-    throw new ConfigError(
-      `${name}.mix_method: mixtoken mixes the tokens of a vision transformer, and this network has none. Use cutmix instead.`,
-    )
+  if (parts[0]?.length === 3 && side >= 2) return side
+  throw new ConfigError(
+    `${name}.mix_method: mixtoken mixes the tokens of a vision transformer, and this network has none. Use cutmix instead.`,
+    { option: [name, 'mixMethod'] },
+  )
+}
+
+/** A box of the grid of tokens that enters the first block; λ is what the box leaves. */
+function mixToken(name: string, { mixAlpha }: MixingOptions, parts: number[][], batch: Batch, key: MixKey): Mixed {
+  const side = gridSide(name, parts)
   const rng = batchRng(key, 'hidden')
   const mask = boxMask(side, side, beta(mixAlpha, rng), rng)
   const { device } = batch.images

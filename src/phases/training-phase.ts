@@ -2,6 +2,7 @@
  * What all training phases have in common: networks, averaged networks, starting weights, loader, snapshots, and the call of the
  * one loop. A phase adds its recipe.
  */
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { torch } from '../binding/index.ts'
 import { evaluationPlan, localCropAugmentations, type AugmentationOptions, type AugmentPlan } from '../augment/index.ts'
@@ -327,7 +328,25 @@ function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOpti
       `${recipe.name}: expected at least one batch of ${batchSize}, the sampler gives ${sampler.length} images. Lower batch_size.`,
     )
   // A last batch of a few images would have noisy batch statistics, and of one image none at all.
-  return new Loader({ dataset, sampler, plan, batchSize, views: recipe.views, localCrops, dropLast: true, device })
+  return new Loader({
+    dataset,
+    sampler,
+    plan,
+    batchSize,
+    views: recipe.views,
+    localCrops,
+    dropLast: true,
+    device,
+    threads: augmentationThreads(device, context.defaults.workers),
+  })
+}
+
+/**
+ * How many threads augment. On the processor a step takes hundreds of times as long as the augmentation of its batch, and a second
+ * thread would take its cores; a GPU leaves the cores free, and may wait for a single thread.
+ */
+export function augmentationThreads(device: string, workers: number | undefined): number {
+  return device === 'cpu' ? 1 : (workers ?? availableParallelism())
 }
 
 /** Each phase draws its own sequence. */

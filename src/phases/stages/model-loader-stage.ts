@@ -10,6 +10,7 @@ import { freezeBackbone } from '../freezing.ts'
 import { namesWeights } from '../lineage.ts'
 import { withoutPretrained } from '../networks.ts'
 import { withOption } from '../option-at-fault.ts'
+import { checkMixing } from '../mixing.ts'
 import type { Stage, StageContext } from '../orchestrator.ts'
 import type { PipelineConfig } from '../pipeline-config.ts'
 
@@ -45,7 +46,7 @@ export class ModelLoaderStage implements Stage {
         await withDownloads(context.progress, (progress) =>
           ensureWeights(backbone, needed, { logger, signal, progress }),
         )
-      const key = JSON.stringify([backbone, imageSize, options.freeze])
+      const key = JSON.stringify([backbone, imageSize, options.freeze, options.mixMethod === 'mixtoken'])
       if (tried.has(key)) continue
       tried.add(key)
       const section = options.backbone === null ? ['backbone'] : [name, 'backbone']
@@ -53,6 +54,7 @@ export class ModelLoaderStage implements Stage {
       const model = await this.#build(backbone, imageSize, { section, size, logger })
       logger.info(`model: ${model.name}, ${model.parameterCount} parameters, ${model.numFeatures} features`)
       try {
+        await checkMixing(name, options, model.native, imageSize)
         await freezeBackbone(name, model.native, options, logger)
       } finally {
         model.dispose()

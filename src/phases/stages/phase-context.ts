@@ -31,6 +31,7 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
       backbone: config.backbone,
       imageSize: data.imageSize,
       precision: config.precision,
+      workers: config.data.workers,
       order: config.data,
     },
     createBackbone,

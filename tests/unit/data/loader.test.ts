@@ -224,6 +224,29 @@ describe('loader', () => {
     assert.equal((await read([3, 2]))[0], repeated[0])
   })
 
+  test('augments with the threads that it is told to, and gives the same batches with any number', async () => {
+    const data = dataset(40)
+    const random = trainingPlan({ randomCrop: { padding: 2 }, randaugment: true }, { ...geometry, seed: 3 })
+    const asked: (number | undefined)[] = []
+    const apply = random.apply.bind(random)
+    random.apply = (images, ids, request) => {
+      asked.push(request.threads)
+      return apply(images, ids, request)
+    }
+    const pixels = async (threads: number): Promise<number[][]> => {
+      const loader = new Loader({ dataset: data, sampler: randomSampler(data, 1), plan: random, batchSize: 20, views: 2, threads })
+      const all: number[][] = []
+      for await (const batch of loader.epoch(0)) {
+        all.push(Array.from(batch.images.data() as Float32Array))
+        batch.dispose()
+      }
+      return all
+    }
+    const one = await pixels(1)
+    assert.deepEqual(await pixels(3), one)
+    assert.deepEqual(asked, [1, 1, 3, 3])
+  })
+
   test('sizes that make no sense are refused', () => {
     const data = dataset(3)
     const options = { dataset: data, sampler: sequentialSampler(data), plan, batchSize: 4 }

@@ -5,6 +5,7 @@ import { isSameArchitecture } from '../../../src/phases/networks.ts'
 import { marginKindOf } from '../../../src/phases/options/arcface.ts'
 import { unavailableEvaluate } from '../../../src/phases/options/evaluate.ts'
 import { unavailableTrain } from '../../../src/phases/options/train.ts'
+import { augmentationThreads } from '../../../src/phases/training-phase.ts'
 import { resizeToFor } from '../../../src/phases/image-geometry.ts'
 import { findUnavailable } from '../../../src/util/unavailable.ts'
 
@@ -158,4 +159,10 @@ test('geometry › new pictures are resampled as the evaluation pictures were', 
   assert.equal(resizeToFor({ imageSize: 32, resizeTo: 36, test }, 32), 36)
   assert.equal(resizeToFor({ imageSize: 32, resizeTo: 36, test }, 64), 64)
   assert.equal(resizeToFor({ imageSize: 32, resizeTo: 36, test }, 24), 32)
+})
+
+test('augmentation › one thread beside a step on the processor, data.workers beside a GPU', () => {
+  assert.equal(augmentationThreads('cpu', 8), 1)
+  assert.equal(augmentationThreads('cuda:0', 8), 8)
+  assert.ok(augmentationThreads('cuda:0', undefined) >= 1)
 })

@@ -47,6 +47,21 @@ describe('decode', () => {
     })
   }
 
+  test('CMYK comes out in the colours that it was made from, which a plain inversion does not give', async () => {
+    for (const colour of [
+      { r: 180, g: 100, b: 90 },
+      { r: 90, g: 130, b: 100 },
+      { r: 235, g: 235, b: 235 },
+    ]) {
+      const made = sharp({ create: { width: 16, height: 16, channels: 3, background: colour } })
+      const file = await made.toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer()
+      assert.equal((await sharp(file).metadata()).channels, 4)
+      const { pixels } = await decodeImage(file, { maxPixels })
+      const expected = [colour.r, colour.g, colour.b]
+      for (const [i, value] of pixels.entries()) assert.ok(Math.abs(value - (expected[i % 3] as number)) <= 30, `${i}: ${value}`)
+    }
+  })
+
   test('the content decides, not the name', async () => {
     const path = join(folder, 'a png.jpg')
     await writeFile(path, fileOf('rgb png'))

@@ -10,6 +10,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "nn/freeze.h"
+#include "nn/statistics.h"
 #include "nn/tree_mutex.h"
 #include "nn/blocks/hidden_mix.h"
 #include "nn/cost.h"
@@ -161,6 +162,25 @@ Napi::Value train(const Napi::CallbackInfo& info) {
       });
 }
 
+// moduleBeginStatistics(module, live) → Promise<number>: batch norms whose statistics are estimated anew
+Napi::Value begin_statistics(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env())
+      .engine.submit(info.Env(), 0, [module = ModuleWrap::of(info[0], "network").module, live = ModuleWrap::of(info[1], "network").module] {
+        return Queue::Resolve([count = nn::begin_statistics(*module, *live)](Napi::Env env) {
+          return Napi::Number::New(env, static_cast<double>(count));
+        });
+      });
+}
+
+// moduleEndStatistics(module, live) → Promise<void>
+Napi::Value end_statistics(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env())
+      .engine.submit(info.Env(), 0, [module = ModuleWrap::of(info[0], "network").module, live = ModuleWrap::of(info[1], "network").module] {
+        nn::end_statistics(*module, *live);
+        return nothing();
+      });
+}
+
 Napi::Value named_parameters(const Napi::CallbackInfo& info) {
   NamedTensors tensors;
   const std::lock_guard<std::mutex> lock(nn::tree_mutex());
@@ -308,6 +328,8 @@ void register_modules(Napi::Env env, Napi::Object exports) {
   export_function<classify>(env, exports, "moduleClassify");
   export_function<forward_mixed>(env, exports, "moduleForwardMixed");
   export_function<train>(env, exports, "moduleTrain");
+  export_function<begin_statistics>(env, exports, "moduleBeginStatistics");
+  export_function<end_statistics>(env, exports, "moduleEndStatistics");
   export_function<named_parameters>(env, exports, "moduleNamedParameters");
   export_function<named_buffers>(env, exports, "moduleNamedBuffers");
   export_function<load_state_dict>(env, exports, "moduleLoadState");

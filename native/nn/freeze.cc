@@ -27,13 +27,6 @@ std::vector<std::string> known_parts(const torch::nn::Module& module) {
   return {parts.begin(), parts.end()};
 }
 
-bool is_frozen_batch_norm(const torch::nn::Module& module) {
-  const auto buffers = module.named_buffers(/*recurse=*/false);
-  const auto parameters = module.parameters(/*recurse=*/false);
-  return buffers.contains("running_mean") && !parameters.empty() &&
-         std::none_of(parameters.begin(), parameters.end(), [](const auto& parameter) { return parameter.requires_grad(); });
-}
-
 void expect_covering(const std::string& pattern, const torch::nn::Module& module) {
   const auto parameters = module.named_parameters();
   if (std::any_of(parameters.begin(), parameters.end(), [&](const auto& entry) { return covers(pattern, entry.key()); })) return;
@@ -46,6 +39,13 @@ void expect_covering(const std::string& pattern, const torch::nn::Module& module
 }
 
 }  // namespace
+
+bool is_frozen_batch_norm(const torch::nn::Module& module) {
+  const auto buffers = module.named_buffers(/*recurse=*/false);
+  const auto parameters = module.parameters(/*recurse=*/false);
+  return buffers.contains("running_mean") && !parameters.empty() &&
+         std::none_of(parameters.begin(), parameters.end(), [](const auto& parameter) { return parameter.requires_grad(); });
+}
 
 bool in_stages(const Backbone& backbone, const std::string& name) {
   const auto parts = backbone.stages();

@@ -28,6 +28,9 @@ void set_trainable(torch::nn::Module& module, const std::vector<std::string>& na
 /// module.train(on), but for batch norms whose parameters are all frozen: they stay in evaluation mode, and so their statistics stay too.
 void set_training(torch::nn::Module& module, bool on);
 
+/// Whether it is a batch norm that has parameters, all of them frozen.
+bool is_frozen_batch_norm(const torch::nn::Module& module);
+
 /// Whether the tensor belongs to one of Backbone::stages(): the network without its classifier.
 bool in_stages(const Backbone& backbone, const std::string& name);
 

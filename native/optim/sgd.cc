@@ -6,39 +6,33 @@
 #include <utility>
 
 #include "core/error.h"
-#include "optim/slots.h"
 
 namespace trivium::optim {
 namespace {
 
+constexpr auto kMomentum = "momentum_buffer";
+
 class Sgd : public Optimizer {
  public:
   Sgd(std::vector<ParameterGroup> groups, double momentum, double dampening, bool nesterov)
-      : Optimizer(std::move(groups)),
+      : Optimizer(std::move(groups),
+                  [momentum](const ParameterGroup&) {
+                    return momentum > 0 ? std::vector<std::string>{kMomentum} : std::vector<std::string>{};
+                  }),
         momentum_(momentum),
         dampening_(dampening),
-        nesterov_(nesterov),
-        slots_(groups_, momentum > 0 ? std::vector<std::string>{"momentum_buffer"} : std::vector<std::string>{}) {}
+        nesterov_(nesterov) {}
 
-  void step(double learning_rate) override {
-    slots_.for_each_batch(learning_rate, [&](const FusedBatch& batch, bool first) {
-      std::vector<torch::Tensor> momenta;
-      if (momentum_ > 0) {
-        for (const auto* state : batch.states) momenta.push_back(state->slots[0]);
-      }
-      at::_fused_sgd_(batch.parameters, batch.gradients, momenta, batch.group->weight_decay, momentum_,
-                      learning_rate * batch.group->learning_rate_scale, dampening_, nesterov_, /*maximize=*/false,
-                      /*is_first_step=*/first && momentum_ > 0);
-    });
+ protected:
+  void apply(const FusedBatch& batch, double learning_rate, bool first) override {
+    at::_fused_sgd_(batch.parameters, batch.gradients, momentum_ > 0 ? batch.slot(kMomentum) : std::vector<torch::Tensor>{},
+                    batch.group->weight_decay, momentum_, learning_rate, dampening_, nesterov_, /*maximize=*/false,
+                    /*is_first_step=*/first && momentum_ > 0);
   }
-
-  std::map<std::string, torch::Tensor> state() const override { return slots_.state(); }
-  void load_state(const std::map<std::string, torch::Tensor>& state) override { slots_.load(state); }
 
  private:
   double momentum_, dampening_;
   bool nesterov_;
-  Slots slots_;
 };
 
 }  // namespace

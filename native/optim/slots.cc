@@ -5,7 +5,6 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
 
-#include <cmath>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -37,21 +36,41 @@ std::string listed(const std::set<std::string>& names) {
 
 }  // namespace
 
-Slots::Slots(const std::vector<ParameterGroup>& groups, std::vector<std::string> slot_names)
-    : groups_(groups), slot_names_(std::move(slot_names)) {
+std::vector<torch::Tensor> FusedBatch::slot(const std::string& name) const {
+  std::vector<torch::Tensor> tensors;
+  for (const auto* state : states) tensors.push_back(state->slots.at(name));
+  return tensors;
+}
+
+Slots::Slots(const std::vector<ParameterGroup>& groups, const NamesOf& names_of) : groups_(groups) {
   at::NoGradGuard no_grad;
   for (const auto& group : groups_) {
     auto& states = states_.emplace_back(group.parameters.size());
     for (size_t i = 0; i < states.size(); ++i) {
-      for (size_t slot = 0; slot < slot_names_.size(); ++slot) states[i].slots.push_back(at::zeros_like(group.parameters[i]));
+      for (const auto& name : names_of(group)) states[i].slots[name] = at::zeros_like(group.parameters[i]);
     }
   }
 }
 
-void Slots::for_each_batch(double learning_rate, const std::function<void(const FusedBatch&, bool first)>& update) {
-  if (!(learning_rate >= 0) || !std::isfinite(learning_rate)) {
-    throw error(ErrorKind::Config, "optimizer: expected a learning rate of at least 0 but got ", learning_rate);
+void Slots::add_copies(const std::string& name) {
+  at::NoGradGuard no_grad;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    for (size_t i = 0; i < states_[g].size(); ++i) states_[g][i].slots[name] = groups_[g].parameters[i].detach().clone();
   }
+}
+
+const torch::Tensor& Slots::at(size_t group, size_t parameter, const std::string& name) const {
+  return states_[group][parameter].slots.at(name);
+}
+
+bool Slots::has(const std::string& name) const {
+  for (const auto& group : states_) {
+    for (const auto& state : group) return state.slots.contains(name);
+  }
+  return false;
+}
+
+void Slots::for_each_batch(const std::function<void(const FusedBatch&, bool first)>& update) {
   at::NoGradGuard no_grad;
   for (size_t g = 0; g < groups_.size(); ++g) {
     const auto& group = groups_[g];
@@ -79,9 +98,7 @@ std::map<std::string, torch::Tensor> Slots::state() const {
   for (size_t g = 0; g < groups_.size(); ++g) {
     for (size_t i = 0; i < states_[g].size(); ++i) {
       steps.push_back(states_[g][i].steps);
-      for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
-        state[slot_names_[slot] + "." + groups_[g].names[i]] = states_[g][i].slots[slot];
-      }
+      for (const auto& [slot, tensor] : states_[g][i].slots) state[slot + "." + groups_[g].names[i]] = tensor;
     }
   }
   state[kStep] = torch::tensor(steps, torch::kLong);

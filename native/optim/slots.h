@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "optim/optimizer.h"
+#include "optim/parameter_group.h"
 
 namespace trivium::optim {
 
-/// One tensor of the parameter's shape per slot name, and how many updates the parameter has had.
+/// Tensors of the parameter's shape by slot name, and how many updates the parameter has had.
 struct ParameterState {
-  std::vector<torch::Tensor> slots;
+  std::map<std::string, torch::Tensor> slots;
   int64_t steps = 0;
 };
 
@@ -24,16 +24,25 @@ struct FusedBatch {
   const ParameterGroup* group = nullptr;
   std::vector<torch::Tensor> parameters, gradients;
   std::vector<ParameterState*> states;
+
+  std::vector<torch::Tensor> slot(const std::string& name) const;
 };
 
 class Slots {
  public:
-  /// Slots start as zeros, in the parameter's own memory layout.
-  Slots(const std::vector<ParameterGroup>& groups, std::vector<std::string> slot_names);
+  using NamesOf = std::function<std::vector<std::string>(const ParameterGroup&)>;
+
+  /// The slots that `names_of` says for each group start as zeros, in the parameter's own memory layout. Keeps `groups` by reference.
+  Slots(const std::vector<ParameterGroup>& groups, const NamesOf& names_of);
+
+  /// A further slot of every parameter that begins as a copy of it.
+  void add_copies(const std::string& name);
+  const torch::Tensor& at(size_t group, size_t parameter, const std::string& name) const;
+  bool has(const std::string& name) const;
 
   /// Calls `update` for each batch of parameters that have a gradient, then counts the step. Parameters that are at their first update
-  /// come in batches of their own. Throws ConfigError for a learning rate that is not a number of at least 0.
-  void for_each_batch(double learning_rate, const std::function<void(const FusedBatch&, bool first)>& update);
+  /// come in batches of their own.
+  void for_each_batch(const std::function<void(const FusedBatch&, bool first)>& update);
 
   /// "<slot>.<parameter>" and "step": int64 [P], updates of each parameter in the order of the groups.
   std::map<std::string, torch::Tensor> state() const;
@@ -43,7 +52,6 @@ class Slots {
 
  private:
   const std::vector<ParameterGroup>& groups_;
-  std::vector<std::string> slot_names_;
   std::vector<std::vector<ParameterState>> states_;  // [group][parameter]
 };
 

@@ -7,8 +7,8 @@ export type { Argument, Keywords } from './operators.ts'
 export type { Ops } from './operators.generated.ts'
 export { NativeModule, backboneCost, listBackbones, saveTorchScript, traceModule } from './module.ts'
 export type { ClassifierParts, HiddenMix, Trace } from './module.ts'
-export { NativeOptimizer, emaUpdate } from './optimizer.ts'
-export type { NativeParameterGroup } from './optimizer.ts'
+export { NativeAverage, NativeOptimizer, emaUpdate } from './optimizer.ts'
+export type { NativeParameterGroup, NativeUpdate } from './optimizer.ts'
 export { NativeAugmentPlan, augmentOperations, resizeAndCenterCrop, resizeImage } from './images.ts'
 export type { Interpolation, NativePlanOptions, PlanRequest } from './images.ts'
 export { PackedFile, decodeBatch, hashPictures, hashRecords, jpegLibrary } from './pictures.ts'
@@ -18,6 +18,7 @@ export { addonPath } from './native.ts'
 export type {
   BackboneCost,
   BackboneEntry,
+  ClipMode,
   Draw,
   Depth,
   ModuleInfo,

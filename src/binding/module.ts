@@ -99,6 +99,21 @@ export class NativeModule {
     void native.moduleTrain(this.handle, on)
   }
 
+  /**
+   * Batch norms forget their statistics and keep the mean over the batches that go through from now on; the rest is put into evaluation
+   * mode. What is frozen in `live` keeps its own.
+   *
+   * @returns how many batch norms there are to estimate
+   */
+  beginStatistics(live: NativeModule): Promise<number> {
+    return native.moduleBeginStatistics(this.handle, live.handle)
+  }
+
+  /** Evaluation mode; batch norms have the momentum of `live`'s again. */
+  async endStatistics(live: NativeModule): Promise<void> {
+    await native.moduleEndStatistics(this.handle, live.handle)
+  }
+
   namedParameters(): Map<string, Tensor> {
     return fromHandles(native.moduleNamedParameters(this.handle))
   }

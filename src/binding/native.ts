@@ -15,6 +15,9 @@ export interface ModuleHandle {
 export interface OptimizerHandle {
   readonly [brand]: 'optimizer'
 }
+export interface AverageHandle {
+  readonly [brand]: 'average'
+}
 export interface PlanHandle {
   readonly [brand]: 'plan'
 }
@@ -25,6 +28,9 @@ export interface LockHandle {
 export interface PackHandle {
   readonly [brand]: 'pack'
 }
+
+/** Gradients: not at all, by their global norm, each element, or each unit by the norm of its weights. */
+export type ClipMode = 'none' | 'norm' | 'value' | 'adaptive'
 
 export type OptionValue = boolean | number | string | readonly number[]
 export type Options = Readonly<Record<string, OptionValue | undefined>>
@@ -160,6 +166,8 @@ export interface Addon {
     mode: number,
   ): Promise<[TensorHandle, TensorHandle, TensorHandle]>
   moduleTrain(m: ModuleHandle, on: boolean): Promise<void>
+  moduleBeginStatistics(m: ModuleHandle, live: ModuleHandle): Promise<number>
+  moduleEndStatistics(m: ModuleHandle, live: ModuleHandle): Promise<void>
   moduleNamedParameters(m: ModuleHandle): NamedHandles
   moduleNamedBuffers(m: ModuleHandle): NamedHandles
   moduleLoadState(m: ModuleHandle, state: NamedHandles): Promise<void>
@@ -181,10 +189,37 @@ export interface Addon {
 
   createOptimizer(
     kind: string,
-    groups: { parameters: NamedHandles; learningRateScale: number; weightDecay: number }[],
+    groups: {
+      parameters: NamedHandles
+      learningRateScale: number
+      weightDecay: number
+      centralize: boolean
+      adaptiveClip: boolean
+      orthogonalize: boolean
+    }[],
     options: Options,
+    keepSlowWeights: boolean,
   ): OptimizerHandle
   optimizerStep(o: OptimizerHandle, learningRate: number): Promise<void>
+  optimizerUpdate(
+    o: OptimizerHandle,
+    request: {
+      learningRate: number
+      gradientScale: number
+      clip: ClipMode
+      clipLimit: number
+      average: AverageHandle | null
+      averageDecay: number
+    },
+  ): Promise<[norm: number, applied: boolean]>
+  optimizerAscend(
+    o: OptimizerHandle,
+    request: { rho: number; adaptive: boolean; eta: number; gradientScale: number },
+  ): Promise<number>
+  optimizerDescend(o: OptimizerHandle): Promise<void>
+  optimizerPullSlowWeights(o: OptimizerHandle, alpha: number): Promise<void>
+  createAverage(shadow: TensorHandle[], source: TensorHandle[]): AverageHandle
+  averageUpdate(a: AverageHandle, decay: number): Promise<void>
   optimizerZeroGrad(o: OptimizerHandle): Promise<void>
   optimizerClipGradNorm(o: OptimizerHandle, maxNorm: number): Promise<number>
   optimizerState(o: OptimizerHandle): Promise<NamedHandles>

@@ -181,22 +181,18 @@ function trainingFlags(request: ConfigRequest, phases: readonly PhaseName[]): Ma
   return flags
 }
 
-/** `epochs` from a higher layer takes the place of `steps` from a lower one, and the reverse; likewise the two lengths of warm-up. */
+/** A length from a higher layer takes the place of one in another unit from a lower one: `epochs` that of `steps`. */
 function dropAlternative(under: MapNode, over: MapNode): MapNode {
   let tree = under
   for (const phase of trainingPhaseNames) {
-    for (const [one, other] of [
-      ['epochs', 'steps'],
-      ['warmupEpochs', 'warmupSteps'],
-    ] as const) {
-      for (const [given, dropped] of [
-        [one, other],
-        [other, one],
-      ] as const) {
-        const value = find(over, [phase, given])
-        if (value === null || isNull(value) || find(over, [phase, dropped]) !== null) continue
-        if (find(tree, [phase, dropped]) !== null) tree = withValue(tree, [phase, dropped], scalar(null, value.origin))
-      }
+    for (const units of [
+      ['epochs', 'steps', 'examples'],
+      ['warmupEpochs', 'warmupSteps', 'warmupExamples'],
+    ]) {
+      const given = units.map((unit) => find(over, [phase, unit])).find((value) => value !== null && !isNull(value))
+      if (given === undefined || given === null) continue
+      for (const unit of units.filter((name) => find(over, [phase, name]) === null))
+        if (find(tree, [phase, unit]) !== null) tree = withValue(tree, [phase, unit], scalar(null, given.origin))
     }
   }
   return tree

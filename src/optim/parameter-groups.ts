@@ -5,12 +5,16 @@
  * the head, layer i trains at layerDecay^(L − i) of the rate and the head at the rate itself.
  */
 import type { Tensor } from '../binding/index.ts'
+import type { OptimizerKind } from './optimizer.ts'
 
 export interface ParameterGroup {
   readonly parameters: ReadonlyMap<string, Tensor>
   /** multiplies the scheduled learning rate */
   readonly learningRateScale?: number
   readonly weightDecay?: number
+  readonly centralize?: boolean
+  readonly adaptiveClip?: boolean
+  readonly orthogonalize?: boolean
 }
 
 export interface NamedPart {
@@ -27,11 +31,15 @@ export interface GroupOptions {
   readonly decayNormsAndBiases: boolean
   /** in (0, 1]; 1 (default) trains every layer at the same rate */
   readonly layerDecay?: number
+  /** whose gradients lose their mean over each output unit: none (default), all matrices and kernels of the backbone, or its kernels only */
+  readonly gradientCentralization?: 'none' | 'all' | 'conv'
+  /** muon orthogonalises the matrices and kernels of the backbone behind its first layer */
+  readonly optimizer?: OptimizerKind
 }
 
 /**
  * Never decayed, whatever their shape: tokens and position embeddings, SwinV2's logit scales and position-bias networks (timm's
- * no_weight_decay), and adapters, whose zero (LoRA) or one (IA3) is the untouched network.
+ * no_weight_decay), and adapters, whose zero (LoRA) or one (IA3) is the untouched network. Nor are they centralised or orthogonalised.
  */
 const neverDecayed =
   /(^|\.)((cls|reg|dist|mask)_token|(absolute_)?pos_embed|logit_scale|cpb_mlp\.\d+\.\w+|lora_A|lora_B|ia3_l)$/
@@ -42,7 +50,7 @@ const neverDecayed =
  */
 export function parameterGroups(parts: readonly NamedPart[], options: GroupOptions): ParameterGroup[] {
   const { weightDecay, decayNormsAndBiases, layerDecay = 1 } = options
-  const groups = new Map<string, { parameters: Map<string, Tensor>; learningRateScale: number; weightDecay: number }>()
+  const groups = new Map<string, Mutable<ParameterGroup> & { parameters: Map<string, Tensor> }>()
   for (const [index, part] of parts.entries()) {
     const { prefix, learningRateScale = 1, layers = [] } = part
     const trainable = [...part.parameters].filter(([, parameter]) => parameter.requiresGrad)
@@ -52,11 +60,13 @@ export function parameterGroups(parts: readonly NamedPart[], options: GroupOptio
         const decays = (parameter.shape.length > 1 || decayNormsAndBiases) && !neverDecayed.test(name)
         if (decays !== decayed) continue
         const above = layerDecay === 1 ? 0 : layers.length - layerOf(name, layers)
-        const key = `${index} ${decayed} ${above}`
+        const rules = rulesFor(part, name, parameter.shape, options)
+        const key = `${index} ${decayed} ${above} ${Object.values(rules).join()}`
         const group = groups.get(key) ?? {
           parameters: new Map<string, Tensor>(),
           learningRateScale: learningRateScale * layerDecay ** above,
           weightDecay: decayed ? weightDecay : 0,
+          ...rules,
         }
         group.parameters.set(`${prefix}.${name}`, parameter)
         groups.set(key, group)
@@ -65,6 +75,32 @@ export function parameterGroups(parts: readonly NamedPart[], options: GroupOptio
   }
   return [...groups.values()]
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/**
+ * Weights of the backbone, and of no head: a margin's directions mean nothing without their mean, and a classifier is neither clipped by its
+ * units (Brock et al. 2021, section 4.1) nor orthogonalised.
+ */
+function rulesFor(
+  { prefix, layers = [] }: NamedPart,
+  name: string,
+  shape: readonly number[],
+  { gradientCentralization = 'none', optimizer = 'adamw' }: GroupOptions,
+): { centralize: boolean; adaptiveClip: boolean; orthogonalize: boolean } {
+  const isBackbone = prefix === 'backbone'
+  const isWeight = isBackbone && shape.length > 1 && !neverDecayed.test(name) && !isTable.test(name)
+  const isDepthwise = shape.length > 2 && shape[1] === 1
+  return {
+    centralize:
+      isWeight && (gradientCentralization === 'all' || (gradientCentralization === 'conv' && shape.length > 3)),
+    adaptiveClip: isBackbone,
+    orthogonalize:
+      optimizer === 'muon' && isWeight && !isDepthwise && (layers.length === 0 || layerOf(name, layers) > 0),
+  }
+}
+
+const isTable = /(^|\.)relative_position_bias_table$/
 
 /** The index of the layer that a tensor belongs to; the number of layers for one that is in none. */
 export function layerOf(name: string, layers: readonly (readonly string[])[]): number {

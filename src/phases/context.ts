@@ -49,7 +49,7 @@ export interface ProgressReporter {
 
 export const silentProgress: ProgressReporter = { start() {}, update() {}, stop() {} }
 
-export type Precision = 'float32' | 'bfloat16'
+export type Precision = 'float32' | 'bfloat16' | 'float16'
 
 /** What a phase asks for when it needs the augmentation of its training batches. */
 export interface PlanRequest {

@@ -60,7 +60,7 @@ export const pipelineShape: OptionShape<PipelineConfig> = {
     .regex(/^(auto|cpu|cuda(:\d+)?)$/, 'one of auto, cpu, cuda, cuda:<index>')
     .default('auto'),
   threads: z.number().int().min(0).max(4096).default(0),
-  precision: z.enum(['float32', 'bfloat16']).default('float32'),
+  precision: z.enum(['float32', 'bfloat16', 'float16']).default('float32'),
   data: dataOptionsSchema.prefault({}),
   backbone: backboneOptionsSchema.prefault({}),
   train: trainOptionsSchema.prefault({}),

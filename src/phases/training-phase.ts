@@ -31,12 +31,14 @@ import {
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { findUnavailable, type Unavailable } from '../util/unavailable.ts'
 import { predecessors, type PhaseContext, type PhaseName, type PhaseResult, type Precision } from './context.ts'
+import { checkDevice } from './device-limits.ts'
 import { freezeBackbone } from './freezing.ts'
 import { resizeToFor } from './image-geometry.ts'
 import { startingSnapshot } from './lineage.ts'
 import { buildNetworks, isSameArchitecture, loadPart, specOf, withoutPretrained } from './networks.ts'
 import type { HeadSpec, NetworkPair, NetworkSpec } from './networks.ts'
 import type { LocalCropOptions } from './options/supcon.ts'
+import { loopOptions } from './options/loop-options.ts'
 import type { TrainingOptions } from './options/training.ts'
 import { progressCallback } from './progress-callback.ts'
 
@@ -77,6 +79,7 @@ export async function runTrainingPhase(
   const started = performance.now()
   const { name } = recipe
   refuseUnavailable(name, options, recipe.unavailable)
+  checkDevice(name, options, context)
   const store = await SnapshotStore.open(join(context.run.snapshots, name), {
     keep: options.keep,
     logger: context.logger,
@@ -111,7 +114,8 @@ export async function runTrainingPhase(
     if (adopted !== null) await adopt(adopted, pair, spec, recipe, context)
     else if (ownWeights && spec.backbone.pretrained === false && hasAdapters(spec.backbone))
       context.logger.warn(`${name}: adapters are trained on a backbone with random weights, which stay as they are`)
-    const emaPair = options.emaDecay > 0 ? await build({ ...spec, backbone: withoutPretrained(spec.backbone) }) : null
+    const averages = (options.emaDecay ?? 0) > 0 || options.swa !== false
+    const emaPair = averages ? await build({ ...spec, backbone: withoutPretrained(spec.backbone) }) : null
     if (emaPair !== null) {
       await torch.scope(async () => {
         await emaPair.backbone.loadStateDict(pair.backbone.stateDict())
@@ -156,41 +160,29 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
   const { recipe, options, context, spec, pair, emaPair } = setup
   const { logger, signal, run } = context
   const loader = trainingLoader(recipe, spec, options, context)
-  const length = options.steps === null ? `${options.epochs} epochs` : `${options.steps} steps`
+  const lengths = { epochs: options.epochs, steps: options.steps, examples: options.examples }
+  const [unit, count] = Object.entries(lengths).find(([, value]) => value !== null) ?? ['epochs', 0]
+  const perStep = `${loader.batchSize}${options.accumulation === 1 ? '' : ` × ${options.accumulation}`}`
   logger.info(
     `${recipe.name}: ${spec.backbone.name} with a ${spec.head.kind} head, ${parameterCounts(pair)}, ` +
-      `${loader.dataset.length} images of ${spec.imageSize} px, ${length} of ${loader.batchSize} a step`,
+      `${loader.dataset.length} images of ${spec.imageSize} px, ${count} ${unit} of ${perStep} a step`,
   )
   const shown = progressCallback(recipe.name, context)
   try {
-    return await runTraining(
-      {
-        duration: options,
-        warmup: { epochs: options.warmupEpochs, steps: options.warmupSteps },
-        schedule: { kind: options.schedule, learningRate: options.lr, finalFraction: options.finalLrFraction },
-        optimizer: options,
-        gradClip: options.gradClip,
-        emaDecay: options.emaDecay,
-        monitor: options.monitor,
-        patience: options.earlyStopping ? options.earlyStoppingPatience : null,
-        snapshotEvery: options.snapshotEvery,
-        seed: context.seed,
-      },
-      {
-        task,
-        networks: pair,
-        emaNetworks: emaPair,
-        loader,
-        store: setup.store,
-        logs: run.logs,
-        logger,
-        signal,
-        resumeFrom: setup.resumeFrom,
-        network: spec,
-        thaw: setup.thaw,
-        callbacks: [shown, ...callbacksOf(options, context)],
-      },
-    )
+    return await runTraining(loopOptions(options, { seed: context.seed, precision: context.defaults.precision }), {
+      task,
+      networks: pair,
+      emaNetworks: emaPair,
+      loader,
+      store: setup.store,
+      logs: run.logs,
+      logger,
+      signal,
+      resumeFrom: setup.resumeFrom,
+      network: spec,
+      thaw: setup.thaw,
+      callbacks: [shown, ...callbacksOf(options, context)],
+    })
   } finally {
     shown.stop()
   }

@@ -9,6 +9,7 @@ export interface StepEvent {
   readonly loss: number
   readonly parts: Readonly<Record<string, number>>
   readonly learningRate: number
+  /** not finite where the loss scaler left the step out */
   readonly gradientNorm: number
 }
 

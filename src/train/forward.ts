@@ -3,7 +3,7 @@ import { torch, type HiddenMix, type Tensor } from '../binding/index.ts'
 import type { Networks } from './task.ts'
 
 /**
- * The backbone may run in bfloat16; the head always runs in float32, because a margin or a temperature magnifies rounding: at
+ * The backbone may run in bfloat16 or float16; the head always runs in float32, because a margin or a temperature magnifies rounding: at
  * scale 30, bfloat16's 2⁻⁸ of a cosine is an error of 0.1 in a logit.
  *
  * @param images [N, 3, S, S] float32
@@ -13,10 +13,10 @@ import type { Networks } from './task.ts'
 export async function forwardNetworks(
   networks: Networks,
   images: Tensor,
-  precision: 'float32' | 'bfloat16',
+  precision: 'float32' | 'bfloat16' | 'float16',
   mix: HiddenMix | null = null,
 ): Promise<{ features: Tensor; outputs: Tensor }> {
-  const raw = await torch.autocast(precision === 'bfloat16' ? 'bfloat16' : null, async () =>
+  const raw = await torch.autocast(precision === 'float32' ? null : precision, async () =>
     mix === null ? networks.backbone.forward(images) : (await networks.backbone.forwardMixed(images, mix)).output,
   )
   return torch.autocast(null, async () => {

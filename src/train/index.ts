@@ -8,7 +8,8 @@ export {
   type AdjusterOptions,
 } from './callbacks/learning-rate-adjuster.ts'
 export { forwardNetworks } from './forward.ts'
-export type { LoopOptions, LoopParts, LoopResult, Thaw } from './loop-parts.ts'
+export type { LoopOptions, LoopParts, LoopResult, SwaOptions, Thaw } from './loop-parts.ts'
 export { runTraining } from './loop.ts'
+export type { RateOptions } from './rate.ts'
 export { parseTrainingState, type TrainingState } from './state.ts'
 export type { Networks, StepOutput, TrainingTask, Validation } from './task.ts'

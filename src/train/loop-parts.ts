@@ -1,20 +1,41 @@
 /** What the training loop is given and what it gives back. */
+import type { ClipMode } from '../binding/index.ts'
 import type { Loader } from '../data/index.ts'
-import type { Duration, GroupOptions, OptimizerOptions, Schedule } from '../optim/index.ts'
+import type { Duration, GroupOptions, LookaheadOptions, OptimizerOptions, SamOptions } from '../optim/index.ts'
 import type { Snapshot, SnapshotStore } from '../snapshot/index.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Monitor } from './best-epoch.ts'
 import type { Callback } from './callback.ts'
+import type { RateOptions } from './rate.ts'
 import type { TrainingState } from './state.ts'
 import type { Networks, TrainingTask } from './task.ts'
+
+export interface SwaOptions {
+  /** share of the steps after which the weights at the end of each epoch are averaged */
+  readonly start: number
+  /** the learning rate from then on, as a fraction of the peak; null: the schedule's */
+  readonly lrFraction: number | null
+  /** training batches that the batch norms of the mean are estimated from */
+  readonly statisticsBatches: number
+}
 
 export interface LoopOptions {
   readonly duration: Duration
   readonly warmup: Duration
-  readonly schedule: Pick<Schedule, 'kind' | 'learningRate' | 'finalFraction'>
+  readonly schedule: RateOptions
   readonly optimizer: OptimizerOptions & GroupOptions
-  /** largest global gradient norm; 0 does not clip */
+  /** largest global gradient norm, magnitude, or ratio to the weights; 0 does not clip */
   readonly gradClip: number
+  /** default norm */
+  readonly gradClipMode?: Exclude<ClipMode, 'none'>
+  /** batches of a step; default 1 */
+  readonly accumulation?: number
+  readonly sam?: SamOptions | null
+  readonly lookahead?: LookaheadOptions | null
+  /** takes the place of the exponential average */
+  readonly swa?: SwaOptions | null
+  /** of the backbone; float16 scales the loss. Default float32 */
+  readonly precision?: 'float32' | 'bfloat16' | 'float16'
   /** largest decay of the weight average; used when there are averaged networks */
   readonly emaDecay: number
   readonly monitor: Monitor

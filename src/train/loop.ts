@@ -1,14 +1,23 @@
 /**
- * The one training loop. A phase supplies a task; the loop does the rest, in this order each step:
+ * The one training loop. A phase supplies a task; the loop does the rest. Each step (step.ts has what happens inside):
  *
- *   batch → forward and loss → finite? → backward → clip, finite? → optimizer → average → callbacks → (interrupted?)
+ *   batches → step → finite? → callbacks → (interrupted?)
  *
- * and each epoch: validate (averaged weights where there are any) → history → callbacks → snapshot → stop early?
+ * and each epoch: Lookahead's pull → mean of weights → validate (averaged weights where there are any) → history → plateau → callbacks →
+ * snapshot → stop early?
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { torch, type Tensor } from '../binding/index.ts'
 import type { Batch } from '../data/index.ts'
-import { durationInSteps, Ema, learningRateAt, Optimizer, parameterGroups, type Schedule } from '../optim/index.ts'
+import {
+  durationInSteps,
+  emaDecayAt,
+  scalerAfter,
+  scalerVerdict,
+  swaDecayAt,
+  WeightAverage,
+  type StepSize,
+} from '../optim/index.ts'
 import { readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { HistoryWriter, type EpochRecord } from '../tracking/index.ts'
 import { isBetter } from './best-epoch.ts'
@@ -16,8 +25,11 @@ import type { Callback } from './callback.ts'
 import { Control } from './control.ts'
 import type { LoopOptions, LoopParts, LoopResult, Thaw } from './loop-parts.ts'
 import { NonFiniteGuard } from './non-finite.ts'
-import { emptySums, parseTrainingState, type EpochSums, type TrainingState } from './state.ts'
-import type { StepOutput, Validation } from './task.ts'
+import { Rate } from './rate.ts'
+import { emptySums, initialState, parseTrainingState, type EpochSums, type TrainingState } from './state.ts'
+import { estimateStatistics } from './statistics.ts'
+import { Stepper, type StepResult } from './step.ts'
+import type { Validation } from './task.ts'
 
 /**
  * @throws {NonFiniteError} when loss or gradient is NaN or infinite; no weight was touched by it
@@ -35,10 +47,11 @@ export async function runTraining(options: LoopOptions, parts: LoopParts): Promi
 class TrainingRun {
   readonly #options: LoopOptions
   readonly #parts: LoopParts
-  #optimizer: Optimizer
+  readonly #stepper: Stepper
   #isThawed = false
-  readonly #ema: Ema | null
-  readonly #planned: Schedule
+  readonly #average: WeightAverage | null
+  readonly #rate: Rate
+  readonly #size: StepSize
   readonly #callbacks: readonly Callback[]
   readonly #control: Control
   readonly #guard: NonFiniteGuard
@@ -48,67 +61,56 @@ class TrainingRun {
     this.#options = options
     this.#parts = parts
     const { networks, emaNetworks, loader, task } = parts
-    const perEpoch = loader.batchesPerEpoch
-    this.#planned = {
-      ...options.schedule,
-      totalSteps: Math.max(1, durationInSteps(options.duration, perEpoch, `${task.name} length`)),
-      warmupSteps: durationInSteps(options.warmup, perEpoch, `${task.name} warm-up`),
+    const { accumulation = 1, gradClip, gradClipMode = 'norm', sam = null, lookahead = null } = options
+    const size: StepSize = {
+      stepsPerEpoch: Math.ceil(loader.batchesPerEpoch / accumulation),
+      examplesPerStep: loader.batchSize * accumulation,
     }
-    this.#optimizer = this.#makeOptimizer()
-    this.#ema =
+    this.#size = size
+    this.#rate = new Rate(options.schedule, {
+      task,
+      size,
+      totalSteps: Math.max(1, durationInSteps(options.duration, size, `${task.name} length`)),
+      warmupSteps: durationInSteps(options.warmup, size, `${task.name} warm-up`),
+      swa: options.swa ?? null,
+      monitor: options.monitor,
+    })
+    this.#average =
       emaNetworks === null
         ? null
-        : new Ema([networks.backbone, networks.head], [emaNetworks.backbone, emaNetworks.head], options.emaDecay)
+        : new WeightAverage([networks.backbone, networks.head], [emaNetworks.backbone, emaNetworks.head])
+    const clip = { mode: gradClip > 0 ? gradClipMode : 'none', limit: gradClip } as const
+    this.#stepper = new Stepper(
+      { seed: options.seed, optimizer: options.optimizer, clip, sam, lookahead },
+      { task, networks, average: this.#average },
+    )
     this.#guard = new NonFiniteGuard(task.name)
     this.#callbacks = parts.callbacks ?? []
-    this.#control = new Control(perEpoch, () => this.#restoreBest())
-    this.#state = {
-      version: 1,
-      phase: task.name,
-      seed: options.seed,
-      step: 0,
-      epoch: 0,
-      stepInEpoch: 0,
-      sums: emptySums,
-      finished: false,
-      best: null,
-      learningRateScale: 1,
-      addedSteps: 0,
-      callbacks: {},
-      network: parts.network,
-    }
+    this.#control = new Control(size.stepsPerEpoch, () => this.#restoreBest())
+    this.#state = initialState(task.name, options.seed, parts.network)
   }
 
   /** As planned, and lengthened by callbacks. */
-  get #schedule(): Schedule {
-    return { ...this.#planned, totalSteps: this.#planned.totalSteps + this.#control.addedSteps }
-  }
-
-  #learningRateAt(step: number): number {
-    return learningRateAt(this.#schedule, step) * this.#control.learningRateScale
+  get #totalSteps(): number {
+    return this.#rate.plannedSteps + this.#control.addedSteps
   }
 
   get #totalEpochs(): number {
-    return Math.ceil(this.#schedule.totalSteps / this.#parts.loader.batchesPerEpoch)
+    return Math.ceil(this.#totalSteps / this.#size.stepsPerEpoch)
+  }
+
+  #learningRateAt(at: Pick<TrainingState, 'step' | 'updates' | 'plateau'>): number {
+    return this.#rate.at(at, this.#totalSteps) * this.#control.learningRateScale
   }
 
   dispose(): void {
-    this.#ema?.dispose()
+    this.#average?.dispose()
   }
 
-  #makeOptimizer(): Optimizer {
-    const { task, networks } = this.#parts
-    const { optimizer } = this.#options
-    return torch.scope(() => new Optimizer(parameterGroups(task.trainable(networks), optimizer), optimizer))
-  }
-
-  /** The optimizer learns of parameters that were frozen until now; those it had keep their state. */
   async #thaw(thaw: Thaw): Promise<void> {
     this.#isThawed = true
     await thaw.run()
-    const previous = this.#optimizer
-    this.#optimizer = this.#makeOptimizer()
-    await this.#optimizer.inherit(previous)
+    await this.#stepper.renewOptimizer()
   }
 
   async run(): Promise<LoopResult> {
@@ -119,6 +121,7 @@ class TrainingRun {
     while (!this.#state.finished) {
       await this.#trainEpoch()
       const started = performance.now()
+      if (!signal.aborted) await this.#settleWeights()
       const validation = signal.aborted ? null : await this.#validate()
       if (validation === null) {
         await this.#save(false)
@@ -139,65 +142,101 @@ class TrainingRun {
   /** Trains to the end of the epoch or of the budget, or until it is interrupted. */
   async #trainEpoch(): Promise<void> {
     const { loader, networks, signal } = this.#parts
-    if (signal.aborted || this.#isBudgetSpent() || this.#state.stepInEpoch >= loader.batchesPerEpoch) return
+    const { epoch, batchInEpoch } = this.#state
+    if (signal.aborted || this.#isBudgetSpent() || batchInEpoch >= loader.batchesPerEpoch) return
     const { thaw } = this.#parts
-    if (thaw != null && !this.#isThawed && this.#state.epoch >= thaw.afterEpochs) await this.#thaw(thaw)
+    if (thaw != null && !this.#isThawed && epoch >= thaw.afterEpochs) await this.#thaw(thaw)
     networks.backbone.train(true)
     networks.head.train(true)
     let since = performance.now()
-    for await (const batch of loader.epoch(this.#state.epoch, this.#state.stepInEpoch)) {
-      try {
-        await torch.scope(() => this.#trainStep(batch))
-      } finally {
-        batch.dispose()
+    const batches: Batch[] = []
+    const disposeBatches = (): void => {
+      for (const batch of batches.splice(0)) batch.dispose()
+    }
+    try {
+      for await (const batch of loader.epoch(epoch, batchInEpoch)) {
+        batches.push(batch)
+        const taken = this.#state.batchInEpoch + batches.length
+        if (batches.length < (this.#options.accumulation ?? 1) && taken < loader.batchesPerEpoch) continue
+        await torch.scope(() => this.#trainStep(batches))
+        disposeBatches()
+        // A turn of the event loop: signals and progress are served, and disposed memory is given back.
+        await nextTurn()
+        const now = performance.now()
+        const { sums } = this.#state
+        this.#state = { ...this.#state, sums: { ...sums, seconds: sums.seconds + (now - since) / 1000 } }
+        since = now
+        if (signal.aborted || this.#isBudgetSpent() || this.#control.stopReason !== null) return
       }
-      // A turn of the event loop: signals and progress are served, and disposed memory is given back.
-      await nextTurn()
-      const now = performance.now()
-      const { sums } = this.#state
-      this.#state = { ...this.#state, sums: { ...sums, seconds: sums.seconds + (now - since) / 1000 } }
-      since = now
-      if (signal.aborted || this.#isBudgetSpent() || this.#control.stopReason !== null) return
+    } finally {
+      disposeBatches()
     }
   }
 
   #isBudgetSpent(): boolean {
-    return this.#state.step >= this.#schedule.totalSteps
+    return this.#state.step >= this.#totalSteps
   }
 
-  async #trainStep(batch: Batch): Promise<void> {
-    const { task, networks } = this.#parts
-    const { step, epoch, sums } = this.#state
+  async #trainStep(batches: readonly Batch[]): Promise<void> {
+    const { step, updates, epoch, sums, scaler, sincePull, batchInEpoch } = this.#state
     const at = { step: step + 1, epoch: epoch + 1 }
-    const learningRate = this.#learningRateAt(step)
-    // Keyed by the step, so that dropout of a resumed run draws what the uninterrupted run would have drawn.
-    torch.manualSeed(this.#options.seed * 2 ** 20 + step)
-    const output = await task.compute(networks, batch)
-    const loss = output.loss.item()
-    if (!Number.isFinite(loss)) this.#guard.check('loss', loss, at, await this.#lastSnapshot())
-    this.#guard.check('loss', loss, at, null)
-    await torch.backward(output.loss)
-    const gradientNorm = await this.#optimizer.clipGradNorm(this.#options.gradClip)
-    if (!Number.isFinite(gradientNorm)) this.#guard.check('gradient norm', gradientNorm, at, await this.#lastSnapshot())
-    await this.#optimizer.step(learningRate)
-    await this.#optimizer.zeroGrad()
-    await this.#ema?.update(step)
+    const learningRate = this.#learningRateAt(this.#state)
+    const isScaled = this.#options.precision === 'float16'
+    const averages = this.#options.swa == null && this.#average !== null
+    const result = await this.#stepper.step({
+      batches,
+      step,
+      learningRate,
+      lossScale: isScaled ? scaler.scale : 1,
+      sincePull,
+      averageDecay: averages ? emaDecayAt(updates, this.#options.emaDecay) : null,
+    })
+    const { broken } = result
+    if (broken !== null && !isScaled) this.#guard.check(broken, result.value, at, await this.#lastSnapshot())
+    if (broken !== 'loss') this.#guard.check('loss', result.loss, at, null)
     this.#state = {
       ...this.#state,
       step: step + 1,
-      stepInEpoch: this.#state.stepInEpoch + 1,
-      sums: addToSums(sums, loss, batch.size, output),
+      updates: broken === null ? updates + 1 : updates,
+      batchInEpoch: batchInEpoch + batches.length,
+      sums: broken === 'loss' ? sums : addToSums(sums, result),
+      scaler: isScaled ? scalerAfter(scaler, broken !== null) : scaler,
+      sincePull: result.sincePull,
     }
+    const verdict = broken === null ? null : scalerVerdict(this.#state.scaler)
+    if (verdict !== null) this.#guard.giveUp(verdict, at, await this.#lastSnapshot())
     const event = {
       ...at,
-      totalSteps: this.#schedule.totalSteps,
+      totalSteps: this.#totalSteps,
       totalEpochs: this.#totalEpochs,
-      loss,
-      parts: output.parts,
+      loss: result.loss,
+      parts: result.parts,
       learningRate,
-      gradientNorm,
+      gradientNorm: result.gradientNorm,
     }
     for (const callback of this.#callbacks) await callback.onStepEnd?.(event, this.#control)
+  }
+
+  /** The epoch is over: what is measured and saved are Lookahead's slow weights, and the mean of weights where one is kept. */
+  async #settleWeights(): Promise<void> {
+    const { loader, networks, emaNetworks } = this.#parts
+    const { swa = null, precision = 'float32' } = this.#options
+    if (this.#state.settled) return // and interrupted while it was measured
+    if (this.#state.sincePull > 0) {
+      await this.#stepper.pull()
+      this.#state = { ...this.#state, sincePull: 0 }
+    }
+    this.#state = { ...this.#state, settled: true }
+    if (swa === null || this.#average === null || emaNetworks === null) return
+    const averaged = this.#state.averaged
+    await this.#average.update(swaDecayAt(averaged))
+    if (!this.#rate.isAveraging(this.#state.step, this.#totalSteps)) return
+    this.#state = { ...this.#state, averaged: averaged + 1 }
+    // No batch has gone through a mean of two weights or more.
+    if (averaged > 0) {
+      const { epoch } = this.#state
+      await estimateStatistics(emaNetworks, networks, { loader, epoch, batches: swa.statisticsBatches, precision })
+    }
   }
 
   /** Null when it was interrupted. */
@@ -218,7 +257,7 @@ class TrainingRun {
 
   #closeEpoch(validation: Validation, validationSeconds: number): EpochRecord {
     const { task } = this.#parts
-    const { sums, step } = this.#state
+    const { sums, step, updates, plateau } = this.#state
     const epoch = this.#state.epoch + 1
     const samples = Math.max(1, sums.samples)
     const record: EpochRecord = {
@@ -226,7 +265,7 @@ class TrainingRun {
       epoch,
       step,
       seconds: Number((sums.seconds + validationSeconds).toFixed(3)),
-      lr: this.#learningRateAt(Math.max(0, step - 1)),
+      lr: this.#learningRateAt({ step: Math.max(0, step - 1), updates: Math.max(0, updates - 1), plateau }),
       train_loss: sums.loss / samples,
       train_accuracy: sums.correct === null ? null : sums.correct / samples,
       val_loss: validation.loss,
@@ -239,8 +278,10 @@ class TrainingRun {
     this.#state = {
       ...this.#state,
       epoch,
-      stepInEpoch: 0,
+      batchInEpoch: 0,
+      settled: false,
       sums: emptySums,
+      plateau: this.#rate.plateauAfter(plateau, validation),
       best: improved ? { epoch, ...validation } : best,
     }
     return record
@@ -261,8 +302,8 @@ class TrainingRun {
 
   async #save(best: boolean): Promise<void> {
     const { store, networks, emaNetworks, network, task } = this.#parts
-    const { epoch, step, stepInEpoch } = this.#state
-    const name = `epoch-${String(epoch).padStart(4, '0')}${stepInEpoch === 0 ? '' : `-step-${String(step).padStart(7, '0')}`}`
+    const { epoch, step, batchInEpoch } = this.#state
+    const name = `epoch-${String(epoch).padStart(4, '0')}${batchInEpoch === 0 ? '' : `-step-${String(step).padStart(7, '0')}`}`
     await torch.scope(async () => {
       const parts = new Map<string, ReadonlyMap<string, Tensor>>([
         ['backbone', networks.backbone.stateDict()],
@@ -272,7 +313,7 @@ class TrainingRun {
         parts.set('ema_backbone', emaNetworks.backbone.stateDict())
         parts.set('ema_head', emaNetworks.head.stateDict())
       }
-      parts.set('optimizer', await this.#optimizer.state())
+      parts.set('optimizer', await this.#stepper.optimizer.state())
       const remembered = task.state?.()
       if (remembered !== undefined && remembered.size > 0) parts.set('task', remembered)
       await store.save(
@@ -296,9 +337,9 @@ class TrainingRun {
     this.#control.resume(this.#state.learningRateScale, this.#state.addedSteps)
     for (const callback of this.#callbacks)
       if (Object.hasOwn(this.#state.callbacks, callback.name)) callback.restore?.(this.#state.callbacks[callback.name])
-    const { epoch, stepInEpoch } = this.#state
+    const { epoch, batchInEpoch } = this.#state
     // An epoch thaws before its first step: a snapshot between two epochs was written by the optimizer of the earlier one.
-    if (thaw != null && epoch + Math.sign(stepInEpoch) > thaw.afterEpochs) await this.#thaw(thaw)
+    if (thaw != null && epoch + Math.sign(batchInEpoch) > thaw.afterEpochs) await this.#thaw(thaw)
     await this.#load(snapshot, true)
   }
 
@@ -321,7 +362,7 @@ class TrainingRun {
       await networks.head.loadStateDict(await snapshot.load('head'))
       await emaNetworks?.backbone.loadStateDict(await snapshot.load('ema_backbone'))
       await emaNetworks?.head.loadStateDict(await snapshot.load('ema_head'))
-      if (withOptimizer) await this.#optimizer.loadState(await snapshot.load('optimizer'))
+      if (withOptimizer) await this.#stepper.optimizer.loadState(await snapshot.load('optimizer'))
       if (snapshot.parts.includes('task')) await task.restore?.(await snapshot.load('task'))
     })
   }
@@ -337,11 +378,11 @@ class TrainingRun {
   }
 }
 
-function addToSums(sums: EpochSums, loss: number, size: number, output: StepOutput): EpochSums {
+function addToSums(sums: EpochSums, { loss, samples, correct }: StepResult): EpochSums {
   return {
     ...sums,
-    loss: sums.loss + loss * size,
-    samples: sums.samples + size,
-    correct: output.correct === null ? sums.correct : (sums.correct ?? 0) + output.correct,
+    loss: sums.loss + loss * samples,
+    samples: sums.samples + samples,
+    correct: correct === null ? sums.correct : (sums.correct ?? 0) + correct,
   }
 }

@@ -9,6 +9,15 @@ export class NonFiniteGuard {
     this.#task = task
   }
 
+  /** @throws {NonFiniteError} that says why the loss scaler gave up */
+  giveUp(why: string, at: { step: number; epoch: number }, kept: string | null): never {
+    throw new NonFiniteError(
+      `${this.#task}: ${why} at step ${at.step} (epoch ${at.epoch}). The weights were not changed by the steps that overflowed. ` +
+        `${kept === null ? 'No snapshot was written yet' : `Snapshot kept: ${kept}`}. ` +
+        'Lower lr, set grad_clip (1 is usual), or use precision: bfloat16 or float32; then go on with --resume.',
+    )
+  }
+
   /** @throws {NonFiniteError} naming the step, the last finite loss and the snapshot that is kept */
   check(what: 'loss' | 'gradient norm', value: number, at: { step: number; epoch: number }, kept: string | null): void {
     if (Number.isFinite(value)) {

@@ -12,9 +12,11 @@ export interface ArcFaceOptions extends TrainingOptions, MixingOptions, MarginLo
   readonly useAdaface: boolean
 }
 
+const defaults = { enabled: true, epochs: 20, batchSize: 128, lr: 1e-3, weightDecay: 0.01, emaDecay: 0.999 }
+
 const schema: z.ZodType<ArcFaceOptions> = z
   .strictObject({
-    ...trainingShape({ enabled: true, epochs: 20, batchSize: 128, lr: 1e-3, weightDecay: 0.01, emaDecay: 0.999 }),
+    ...trainingShape(defaults),
     ...mixingShape,
     ...marginLossShape,
     backboneLrScale: z
@@ -54,5 +56,5 @@ export function marginKindOf(
   return options.useAdaface ? 'adaface' : 'arcface'
 }
 
-export const arcfaceOptionsSchema: z.ZodType<ArcFaceOptions> = checkedTraining(schema, 20)
+export const arcfaceOptionsSchema: z.ZodType<ArcFaceOptions> = checkedTraining(schema, defaults)
 export const unavailableArcface: readonly Unavailable[] = []

@@ -34,9 +34,11 @@ export interface DistillOptions extends TrainingOptions, MixingOptions, LabelLos
 
 const path = z.string().min(1)
 
+const defaults = { enabled: true, epochs: 10, batchSize: 128, lr: 5e-4, weightDecay: 0.01, emaDecay: 0.999 }
+
 const schema: z.ZodType<DistillOptions> = z
   .strictObject({
-    ...trainingShape({ enabled: true, epochs: 10, batchSize: 128, lr: 5e-4, weightDecay: 0.01, emaDecay: 0.999 }),
+    ...trainingShape(defaults),
     ...mixingShape,
     ...labelLossShape,
     softLoss: z
@@ -135,5 +137,5 @@ const schema: z.ZodType<DistillOptions> = z
       })
   })
 
-export const distillOptionsSchema: z.ZodType<DistillOptions> = checkedTraining(schema, 10)
+export const distillOptionsSchema: z.ZodType<DistillOptions> = checkedTraining(schema, defaults)
 export const unavailableDistill: readonly Unavailable[] = []

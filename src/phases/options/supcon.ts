@@ -33,9 +33,11 @@ const localCropSchema: z.ZodType<LocalCropOptions> = z.strictObject({
     .describe('share of the picture that a small crop shows'),
 })
 
+const defaults = { enabled: true, epochs: 20, batchSize: 128, lr: 1e-3, weightDecay: 0.01, emaDecay: 0.999 }
+
 const schema: z.ZodType<SupConOptions> = z
   .strictObject({
-    ...trainingShape({ enabled: true, epochs: 20, batchSize: 128, lr: 1e-3, weightDecay: 0.01, emaDecay: 0.999 }),
+    ...trainingShape(defaults),
     ...mixingShape,
     ...supconLossShape,
     samplesPerClass: z
@@ -67,5 +69,5 @@ const schema: z.ZodType<SupConOptions> = z
       })
   })
 
-export const supconOptionsSchema: z.ZodType<SupConOptions> = checkedTraining(schema, 20)
+export const supconOptionsSchema: z.ZodType<SupConOptions> = checkedTraining(schema, defaults)
 export const unavailableSupcon: readonly Unavailable[] = []

@@ -17,9 +17,11 @@ export interface TrainOptions extends TrainingOptions, MixingOptions, LabelLossO
   readonly jsdWeight: number
 }
 
+const defaults = { enabled: false, epochs: 10, batchSize: 128, lr: 1e-3, weightDecay: 0.01, emaDecay: 0 }
+
 const schema: z.ZodType<TrainOptions> = z
   .strictObject({
-    ...trainingShape({ enabled: false, epochs: 10, batchSize: 128, lr: 1e-3, weightDecay: 0.01, emaDecay: 0 }),
+    ...trainingShape(defaults),
     ...mixingShape,
     lossFunction: z
       .enum(labelLossKinds)
@@ -45,5 +47,5 @@ const schema: z.ZodType<TrainOptions> = z
       })
   })
 
-export const trainOptionsSchema: z.ZodType<TrainOptions> = checkedTraining(schema, 10)
+export const trainOptionsSchema: z.ZodType<TrainOptions> = checkedTraining(schema, defaults)
 export const unavailableTrain: readonly Unavailable[] = []

@@ -1,33 +1,56 @@
 /** Options that every training phase has: budget, batch, optimizer, schedule, averaging, snapshots. */
 import { z } from 'zod'
 import { augmentationOptionsSchema, type AugmentationOptions } from '../../augment/index.ts'
+import {
+  kindsWithAnEnd,
+  optimizerKinds,
+  optimizerReads,
+  scheduleOptions,
+  scheduleSchema,
+  type LookaheadOptions,
+  type OptimizerKind,
+  type ScheduleKind,
+  type ScheduleOptions,
+} from '../../optim/index.ts'
 import { backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
 import { adjusterOptionsSchema, type AdjusterOptions } from '../../train/index.ts'
 import type { OptionShape } from '../../util/option-shape.ts'
+import type { SwaOptions } from '../../train/index.ts'
 import type { Precision } from '../context.ts'
 import { freezeSchema, type FreezeOptions } from './freeze.ts'
+import { lookaheadSchema, samSchema, swaSchema, type SamInput } from './toolkit.ts'
 
 export interface TrainingOptions {
   readonly enabled: boolean
   readonly epochs: number | null
   readonly steps: number | null
+  readonly examples: number | null
   readonly batchSize: number
   readonly imageSize: number | null
-  readonly optimizer: 'adamw' | 'sgd'
+  readonly accumulation: number
+  readonly optimizer: OptimizerKind
   readonly lr: number
   readonly weightDecay: number
   readonly decayNormsAndBiases: boolean
-  readonly momentum: number
-  readonly nesterov: boolean
-  readonly beta1: number
-  readonly beta2: number
-  readonly schedule: 'cosine' | 'constant'
+  readonly momentum: number | null
+  readonly nesterov: boolean | null
+  readonly beta1: number | null
+  readonly beta2: number | null
+  readonly sam: boolean | SamInput
+  readonly lookahead: boolean | LookaheadOptions
+  readonly gradientCentralization: 'none' | 'all' | 'conv'
+  readonly schedule: ScheduleKind | ScheduleOptions
   readonly warmupEpochs: number | null
   readonly warmupSteps: number | null
+  readonly warmupExamples: number | null
   readonly finalLrFraction: number
   readonly precision: Precision | null
-  readonly emaDecay: number
+  readonly compile: boolean
+  /** null only before the schema has filled in the phase's own */
+  readonly emaDecay: number | null
+  readonly swa: boolean | SwaOptions
   readonly gradClip: number
+  readonly gradClipMode: 'norm' | 'value' | 'adaptive' | null
   readonly augmentations: AugmentationOptions
   readonly backbone: BackboneOptions | null
   /** true: the whole backbone, for good */
@@ -66,30 +89,76 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
       .default(null)
       .describe(`length in epochs; ${defaults.epochs} when steps is not given either`),
     steps: positiveInteger.nullable().default(null).describe('length in optimizer steps, instead of epochs'),
+    examples: positiveInteger.nullable().default(null).describe('length in training images, instead of epochs'),
     batchSize: positiveInteger.default(defaults.batchSize).describe('images per step (SupCon: each gives two views)'),
     imageSize: positiveInteger
       .nullable()
       .default(null)
       .describe("side of the network's input in pixels; null: data.image_size"),
-    optimizer: z.enum(['adamw', 'sgd']).default('adamw'),
+    accumulation: positiveInteger
+      .default(1)
+      .describe('batches of a step: gradients are those of the mean over all of them'),
+    optimizer: z.enum(optimizerKinds).default('adamw'),
     lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
     weightDecay: z.number().min(0).default(defaults.weightDecay),
     decayNormsAndBiases: z.boolean().default(false).describe('apply weight decay to one-dimensional parameters too'),
-    momentum: z.number().min(0).lt(1).default(0.9).describe('sgd only'),
-    nesterov: z.boolean().default(true).describe('sgd only'),
-    beta1: z.number().min(0).lt(1).default(0.9).describe('adamw only'),
-    beta2: z.number().min(0).lt(1).default(0.999).describe('adamw only'),
-    schedule: z.enum(['cosine', 'constant']).default('cosine'),
+    momentum: z.number().min(0).lt(1).nullable().default(null).describe('sgd and muon only; null: 0.9 and 0.95'),
+    nesterov: z.boolean().nullable().default(null).describe('sgd and muon only; null: true where there is a momentum'),
+    beta1: z.number().min(0).lt(1).nullable().default(null).describe('not for sgd; null: 0.9'),
+    beta2: z.number().min(0).lt(1).nullable().default(null).describe('not for sgd; null: 0.999, for lion 0.99'),
+    sam: samSchema
+      .default(false)
+      .describe(
+        'sharpness-aware minimisation: each step at the weights where the loss is worst nearby; twice the time',
+      ),
+    lookahead: lookaheadSchema.default(false).describe('slow weights that follow the optimizer’s'),
+    gradientCentralization: z
+      .enum(['none', 'all', 'conv'])
+      .default('none')
+      .describe('gradients of the backbone’s matrices and kernels (conv: its kernels) lose their mean over each unit'),
+    schedule: scheduleSchema.default('cosine').describe('a name, or a map of kind and what that kind reads'),
     warmupEpochs: z.number().min(0).nullable().default(null).describe('linear warm-up from 0; may be a fraction'),
     warmupSteps: z.number().int().min(0).nullable().default(null).describe('linear warm-up, instead of warmup_epochs'),
-    finalLrFraction: z.number().min(0).max(1).default(0).describe('cosine ends at this fraction of lr'),
-    precision: z
-      .enum(['float32', 'bfloat16'])
+    warmupExamples: z
+      .number()
+      .int()
+      .min(0)
       .nullable()
       .default(null)
-      .describe('of the forward and backward pass; null: the general one'),
-    emaDecay: z.number().min(0).lt(1).default(defaults.emaDecay).describe('decay of the weight average; 0 keeps none'),
-    gradClip: z.number().min(0).default(0).describe('largest global gradient norm; 0 does not clip'),
+      .describe('linear warm-up in training images, instead of warmup_epochs'),
+    finalLrFraction: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .describe('where the schedule (each cycle of it) ends, as a fraction of lr; plateau cuts no further'),
+    precision: z
+      .enum(['float32', 'bfloat16', 'float16'])
+      .nullable()
+      .default(null)
+      .describe('of the backbone’s forward and backward pass; float16 scales the loss; null: the general one'),
+    compile: z
+      .boolean()
+      .default(false)
+      .describe('changes nothing on the CPU, whose kernels are compiled when the addon is built; refused on CUDA'),
+    emaDecay: z
+      .number()
+      .min(0)
+      .lt(1)
+      .nullable()
+      .default(null)
+      .describe(`decay of the weight average; 0 keeps none; null: ${defaults.emaDecay}, with swa none`),
+    swa: swaSchema.default(false).describe('the plain mean of the weights of the last epochs, instead of ema_decay'),
+    gradClip: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe('largest gradient, measured as grad_clip_mode says; 0 does not clip'),
+    gradClipMode: z
+      .enum(['norm', 'value', 'adaptive'])
+      .nullable()
+      .default(null)
+      .describe('the global norm, each element, or each unit’s norm relative to its weights; null: norm'),
     augmentations: augmentationOptionsSchema.prefault({}),
     backbone: backboneOptionsSchema
       .nullable()
@@ -133,34 +202,69 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
   }
 }
 
-/** The rules between keys. `defaultEpochs` is filled in where neither epochs nor steps is given. */
-export function checkedTraining<T extends TrainingOptions>(schema: z.ZodType<T>, defaultEpochs: number): z.ZodType<T> {
+/** The rules between keys; length and average of the phase are filled in where nothing is given. */
+export function checkedTraining<T extends TrainingOptions>(
+  schema: z.ZodType<T>,
+  { epochs: defaultEpochs, emaDecay }: Pick<TrainingDefaults, 'epochs' | 'emaDecay'>,
+): z.ZodType<T> {
   return schema
     .superRefine((options, issues) => {
-      if (options.epochs !== null && options.steps !== null)
-        issues.addIssue({
-          code: 'custom',
-          path: ['steps'],
-          message: `only one of epochs and steps can be given, got epochs=${options.epochs} and steps=${options.steps}`,
-        })
-      if (options.warmupEpochs !== null && options.warmupSteps !== null)
-        issues.addIssue({
-          code: 'custom',
-          path: ['warmupSteps'],
-          message: 'only one of warmup_epochs and warmup_steps can be given',
-        })
+      const issue = (path: PropertyKey[], message: string): void => issues.addIssue({ code: 'custom', path, message })
+      oneOf(options, ['epochs', 'steps', 'examples'], issue)
+      oneOf(options, ['warmupEpochs', 'warmupSteps', 'warmupExamples'], issue)
       const thaw = typeof options.freeze === 'boolean' ? null : options.freeze.untilEpoch
-      const epochs = options.epochs ?? (options.steps === null ? defaultEpochs : null)
+      const isCounted = options.steps !== null || options.examples !== null
+      const epochs = options.epochs ?? (isCounted ? null : defaultEpochs)
       if (thaw !== null && epochs !== null && thaw >= epochs)
-        issues.addIssue({
-          code: 'custom',
-          path: ['freeze', 'untilEpoch'],
-          message: `expected less than the phase’s ${epochs} epochs, got ${thaw}: nothing would thaw. Remove it to freeze for good`,
-        })
+        issue(
+          ['freeze', 'untilEpoch'],
+          `expected less than the phase’s ${epochs} epochs, got ${thaw}: nothing would thaw. Remove it to freeze for good`,
+        )
+      for (const key of ['momentum', 'nesterov', 'beta1', 'beta2'] as const)
+        if (options[key] !== null && !optimizerReads[options.optimizer].includes(key))
+          issue(
+            [key],
+            `the optimizer ${options.optimizer} does not read it. Remove the key or choose another optimizer`,
+          )
+      if (options.nesterov === true && options.momentum === 0)
+        issue(['nesterov'], 'needs a momentum above 0, got momentum=0')
+      const { kind } = scheduleOptions(options.schedule)
+      if (kind === 'exponential' && options.finalLrFraction === 0)
+        issue(['finalLrFraction'], 'expected more than 0: an exponential schedule ends at this fraction of lr')
+      if (options.finalLrFraction > 0 && !kindsWithAnEnd.includes(kind))
+        issue(['finalLrFraction'], `the schedule ${kind} does not read it. Remove the key`)
+      if (kind === 'plateau' && !options.useValidation)
+        issue(['schedule'], 'plateau watches the validation part; set use_validation: true or use another schedule')
+      if (options.gradClipMode !== null && options.gradClip === 0)
+        issue(['gradClipMode'], 'needs grad_clip, the largest gradient, beside it')
+      if (options.swa !== false && (options.emaDecay ?? 0) > 0)
+        issue(['emaDecay'], 'swa takes the place of the exponential average. Remove one of the two keys')
     })
-    .transform((options) =>
-      options.epochs === null && options.steps === null ? { ...options, epochs: defaultEpochs } : options,
+    .transform((options) => {
+      const isCounted = options.steps !== null || options.examples !== null
+      return {
+        ...options,
+        epochs: options.epochs ?? (isCounted ? null : defaultEpochs),
+        emaDecay: options.emaDecay ?? (options.swa === false ? emaDecay : 0),
+      }
+    })
+}
+
+function oneOf<K extends keyof TrainingOptions>(
+  options: Readonly<Record<K, unknown>>,
+  keys: readonly K[],
+  issue: (path: PropertyKey[], message: string) => void,
+): void {
+  const given = keys.filter((key) => options[key] !== null)
+  if (given.length > 1)
+    issue(
+      [given.at(-1) as K],
+      `only one of ${keys.map(snake).join(', ')} can be given, got ${given.map((key) => `${snake(key)}=${String(options[key])}`).join(' and ')}`,
     )
+}
+
+function snake(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 /** Mixing within a batch. */

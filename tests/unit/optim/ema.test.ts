@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NativeModule, torch } from '../../../src/binding/index.ts'
-import { Ema, emaDecayAt, Optimizer, parameterGroups } from '../../../src/optim/index.ts'
+import { emaDecayAt, Optimizer, parameterGroups, swaDecayAt, WeightAverage } from '../../../src/optim/index.ts'
 import { ConfigError, ShapeError } from '../../../src/util/errors.ts'
 
 const linear = (inFeatures: number) => NativeModule.createHead('linear', { in_features: inFeatures, out_features: 2 })
@@ -22,27 +22,50 @@ test('ema › decay warms up as timm’s ModelEmaV3 and is clipped at the maximu
 
 test('ema › the first update copies the weights, the second mixes them', async () => {
   const [live, shadow] = [await linear(3), await linear(3)]
-  const ema = new Ema([live], [shadow], 0.9999)
-  await ema.update(0)
+  const ema = new WeightAverage([live], [shadow])
+  await ema.update(emaDecayAt(0, 0.9999))
   const first = weights(live)
   assert.deepEqual(weights(shadow), first)
   const zeros = new Map([...live.stateDict()].map(([name, t]) => [name, torch.zeros(t.shape)]))
   await live.loadStateDict(zeros)
-  await ema.update(1)
+  await ema.update(emaDecayAt(1, 0.9999))
   const mixed = weights(shadow)
   for (const [i, value] of first.entries()) assert.ok(Math.abs(mixed[i]! - 0.370039 * value) < 1e-6)
 })
 
+test('ema › with the decays of a plain mean the average is the plain mean', async () => {
+  const [live, shadow] = [await linear(3), await linear(3)]
+  const average = new WeightAverage([live], [shadow])
+  const seen: number[][] = []
+  for (let n = 0; n < 4; n++) {
+    const fresh = weights(live).map((_, i) => Math.sin(7 * n + i))
+    const [weight, bias] = [fresh.slice(0, 6), fresh.slice(6)]
+    const names = [...live.stateDict().keys()]
+    await live.loadStateDict(
+      new Map(
+        names.map((name) => [
+          name,
+          torch.tensor(/bias/.test(name) ? bias : weight, { shape: /bias/.test(name) ? [2] : [2, 3] }),
+        ]),
+      ),
+    )
+    seen.push(weights(live))
+    await average.update(swaDecayAt(n))
+  }
+  for (const [i, value] of weights(shadow).entries())
+    assert.ok(Math.abs(value - seen.reduce((sum, list) => sum + list[i]!, 0) / 4) < 1e-6)
+})
+
 test('ema › the averaged network needs no gradients', async () => {
   const [live, shadow] = [await linear(3), await linear(3)]
-  new Ema([live], [shadow], 0.9)
+  new WeightAverage([live], [shadow])
   assert.ok([...shadow.namedParameters().values()].every((p) => !p.requiresGrad))
   assert.ok([...live.namedParameters().values()].every((p) => p.requiresGrad))
 })
 
 test('ema › refuses networks of different shapes', async () => {
   const [live, shadow] = [await linear(3), await linear(4)]
-  assert.throws(() => new Ema([live], [shadow], 0.9), ShapeError)
+  assert.throws(() => new WeightAverage([live], [shadow]), ShapeError)
 })
 
 test('parameter groups › norms and biases carry no decay, unless asked for', async () => {

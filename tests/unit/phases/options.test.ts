@@ -37,7 +37,7 @@ test('options › a phase’s usual length holds when neither epochs nor steps i
 test('options › epochs and steps together, both warm-ups, or a teacher’s head alone are refused', () => {
   assert.match(
     problem({ arcface: { epochs: 3, steps: 9 } }),
-    /arcface\.steps: only one of epochs and steps can be given, got epochs=3 and steps=9/,
+    /arcface\.steps: only one of epochs, steps, examples can be given, got epochs=3 and steps=9/,
   )
   assert.match(problem({ train: { warmupEpochs: 1, warmupSteps: 9 } }), /train\.warmupSteps/)
   assert.match(
@@ -165,4 +165,31 @@ test('augmentation › one thread beside a step on the processor, data.workers b
   assert.equal(augmentationThreads('cpu', 8), 1)
   assert.equal(augmentationThreads('cuda:0', 8), 8)
   assert.ok(augmentationThreads('cuda:0', undefined) >= 1)
+})
+
+test('options › what an optimizer, a schedule or a tool around them does not read is refused', () => {
+  for (const [train, expected] of [
+    [{ momentum: 0.9 }, /train\.momentum: the optimizer adamw does not read it/],
+    [{ nesterov: true }, /train\.nesterov: the optimizer adamw/],
+    [{ optimizer: 'sgd', beta1: 0.9 }, /train\.beta1: the optimizer sgd/],
+    [{ optimizer: 'sgd', beta2: 0.9 }, /train\.beta2: the optimizer sgd/],
+    [{ optimizer: 'sgd', momentum: 0, nesterov: true }, /train\.nesterov: needs a momentum/],
+    [{ examples: 100, steps: 3 }, /train\.examples: only one of epochs, steps, examples/],
+    [{ warmupExamples: 100, warmupEpochs: 1 }, /train\.warmupExamples: only one of warmup_epochs/],
+    [{ schedule: 'constant', finalLrFraction: 0.1 }, /train\.finalLrFraction: the schedule constant/],
+    [{ schedule: 'exponential' }, /train\.finalLrFraction: expected more than 0/],
+    [{ schedule: 'plateau', useValidation: false }, /train\.schedule: plateau watches the validation part/],
+    [{ schedule: 'step' }, /train\.schedule: step needs a map: .*every_epochs/],
+    [{ schedule: { kind: 'step' } }, /step needs one of every_epochs, every_steps, every_examples/],
+    [{ schedule: { kind: 'step', everyEpochs: 1, everySteps: 2 } }, /only one of every_epochs/],
+    [{ schedule: { kind: 'cosine', factor: 0.5 } }, /schedule\.factor: cosine does not read it/],
+    [{ schedule: { kind: 'multistep', milestonesEpochs: [3, 2] } }, /expected rising numbers/],
+    [{ gradClipMode: 'value' }, /train\.gradClipMode: needs grad_clip/],
+    [{ swa: true, emaDecay: 0.9 }, /train\.emaDecay: swa takes the place/],
+    [{ sam: { eta: 1 } }, /train\.sam\.eta: only read with adaptive/],
+  ] as const)
+    assert.match(problem({ train }), expected, JSON.stringify(train))
+  const { supcon } = pipelineConfigSchema.parse({ supcon: { swa: true } })
+  assert.equal(supcon.emaDecay, 0)
+  assert.equal(pipelineConfigSchema.parse({}).supcon.emaDecay, 0.999)
 })

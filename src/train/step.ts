@@ -1,0 +1,192 @@
+/**
+ * One optimizer step over one batch or several (accumulation), in this order:
+ *
+ *   for each batch: seed draws → forward and loss → finite? → backward of loss · share · loss scale
+ *   SAM: ascend with one norm over all groups → the same batches with the same draws, running statistics set back before and after
+ *   unscale → centralise → norm, finite? → clip → back from the ascent → update → Lookahead's pull → average → gradients to none
+ *
+ * docs/training.md says why. Everything up to the pull is one native call.
+ */
+import { torch, type ClipMode } from '../binding/index.ts'
+import type { Batch } from '../data/index.ts'
+import {
+  Optimizer,
+  parameterGroups,
+  type GroupOptions,
+  type LookaheadOptions,
+  type OptimizerOptions,
+  type SamOptions,
+  type WeightAverage,
+} from '../optim/index.ts'
+import { heldState } from './held-state.ts'
+import type { Networks, TrainingTask } from './task.ts'
+
+export interface StepOptions {
+  readonly seed: number
+  readonly optimizer: OptimizerOptions & GroupOptions
+  readonly clip: { readonly mode: ClipMode; readonly limit: number }
+  readonly sam: SamOptions | null
+  readonly lookahead: LookaheadOptions | null
+}
+
+export interface StepRequest {
+  readonly batches: readonly Batch[]
+  /** steps taken before: the key of all draws */
+  readonly step: number
+  readonly learningRate: number
+  /** multiplies the loss; 1 but for float16 */
+  readonly lossScale: number
+  /** updates since Lookahead's last pull */
+  readonly sincePull: number
+  /** decay of the average's update; null: it is not updated by steps */
+  readonly averageDecay: number | null
+}
+
+export interface StepResult {
+  /** means over all images; of SAM's first pass */
+  readonly loss: number
+  readonly parts: Readonly<Record<string, number>>
+  readonly correct: number | null
+  readonly samples: number
+  /** unscaled and centralised, before clipping; at the ascended weights with SAM */
+  readonly gradientNorm: number
+  /** what was not finite, so that no weight was touched */
+  readonly broken: 'loss' | 'gradient norm' | null
+  /** the number that was not finite, else the loss */
+  readonly value: number
+  readonly sincePull: number
+}
+
+interface PassResult {
+  loss: number
+  readonly parts: Record<string, number>
+  correct: number | null
+  readonly samples: number
+  finite: boolean
+}
+
+export class Stepper {
+  readonly #options: StepOptions
+  readonly #task: TrainingTask
+  readonly #networks: Networks
+  readonly #average: WeightAverage | null
+  optimizer: Optimizer
+
+  constructor(
+    options: StepOptions,
+    parts: { readonly task: TrainingTask; readonly networks: Networks; readonly average: WeightAverage | null },
+  ) {
+    this.#options = options
+    this.#task = parts.task
+    this.#networks = parts.networks
+    this.#average = parts.average
+    this.optimizer = this.#makeOptimizer()
+  }
+
+  #makeOptimizer(): Optimizer {
+    const { optimizer, lookahead } = this.#options
+    return torch.scope(
+      () =>
+        new Optimizer(parameterGroups(this.#task.trainable(this.#networks), optimizer), optimizer, lookahead !== null),
+    )
+  }
+
+  /** The optimizer learns of parameters that were frozen until now; those it had keep their state. */
+  async renewOptimizer(): Promise<void> {
+    const previous = this.optimizer
+    this.optimizer = this.#makeOptimizer()
+    await this.optimizer.inherit(previous)
+  }
+
+  async step(request: StepRequest): Promise<StepResult> {
+    try {
+      return await this.#step(request)
+    } catch (error) {
+      await this.optimizer.descend() // what follows may save the weights
+      throw error
+    }
+  }
+
+  async #step(request: StepRequest): Promise<StepResult> {
+    const { sam, lookahead, clip } = this.#options
+    const { learningRate, lossScale, sincePull, averageDecay } = request
+    const before = sam === null ? null : await heldState(this.#networks, this.#task)
+    const pass = await this.#pass(request)
+    const { loss, parts, correct, samples } = pass
+    const done = { loss, parts, correct, samples, sincePull }
+    if (!pass.finite) return this.#broken(done, 'loss', loss)
+    if (sam !== null && before !== null) {
+      const after = await heldState(this.#networks, this.#task)
+      const norm = await this.optimizer.ascend(sam, 1 / lossScale)
+      if (!Number.isFinite(norm)) return this.#broken(done, 'gradient norm', norm)
+      await before.putBack()
+      const second = await this.#pass(request)
+      await after.putBack()
+      if (!second.finite) return this.#broken(done, 'loss', second.loss)
+    }
+    const pulls = lookahead !== null && sincePull + 1 >= lookahead.k
+    const average = averageDecay === null ? null : this.#average
+    const { gradientNorm, applied } = await this.optimizer.update({
+      learningRate,
+      gradientScale: 1 / lossScale,
+      clip: clip.mode,
+      clipLimit: clip.limit,
+      average: pulls ? null : (average?.native ?? null),
+      averageDecay: averageDecay ?? 0,
+    })
+    if (!applied) return this.#broken(done, 'gradient norm', gradientNorm)
+    if (pulls) {
+      await this.pull()
+      await average?.update(averageDecay ?? 0)
+    }
+    const since = lookahead === null || pulls ? 0 : sincePull + 1
+    return { ...done, gradientNorm, broken: null, value: loss, sincePull: since }
+  }
+
+  /** Lookahead: the slow weights go towards the fast ones, which become them. */
+  async pull(): Promise<void> {
+    const { lookahead } = this.#options
+    if (lookahead !== null) await this.optimizer.pullSlowWeights(lookahead.alpha)
+  }
+
+  async #broken(
+    done: Omit<StepResult, 'gradientNorm' | 'broken' | 'value'>,
+    broken: 'loss' | 'gradient norm',
+    value: number,
+  ): Promise<StepResult> {
+    await this.optimizer.descend()
+    await this.optimizer.zeroGrad()
+    return { ...done, gradientNorm: broken === 'loss' ? NaN : value, broken, value }
+  }
+
+  /** Gradients of the mean loss over all images of the batches, times the loss scale. */
+  async #pass({ batches, step, lossScale }: StepRequest): Promise<PassResult> {
+    const samples = batches.reduce((sum, { size }) => sum + size, 0)
+    const result: PassResult = { loss: 0, parts: {}, correct: null, samples, finite: true }
+    for (const [index, batch] of batches.entries()) {
+      // Keyed by the step, so that dropout of a resumed run, and of SAM's second pass, draws what it would have drawn.
+      torch.manualSeed(drawKey(this.#options.seed, step, index))
+      const share = batch.size / samples
+      await torch.scope(async () => {
+        const output = await this.#task.compute(this.#networks, batch)
+        const loss = output.loss.item()
+        result.loss += loss * share
+        result.finite = Number.isFinite(loss)
+        if (!result.finite) return
+        for (const [name, value] of Object.entries(output.parts))
+          result.parts[name] = (result.parts[name] ?? 0) + value * share
+        if (output.correct !== null) result.correct = (result.correct ?? 0) + output.correct
+        const factor = share * lossScale
+        await torch.backward(factor === 1 ? output.loss : torch.ops.mul(output.loss, factor))
+      })
+      if (!result.finite) return result
+    }
+    return result
+  }
+}
+
+/** A generator seed for each batch of each step of each run; LibTorch's generator reads the lower 32 bits. */
+function drawKey(seed: number, step: number, index: number): number {
+  const key = seed * 2 ** 20 + step
+  return index === 0 ? key : (key + index * 0x9e3779b1) % Number.MAX_SAFE_INTEGER
+}

@@ -63,7 +63,7 @@ describe('configuration messages', () => {
     )
     assert.match(
       complaintAbout('arcface: {optimizer: adam}'),
-      /:1: arcface\.optimizer: expected one of adamw, sgd, got "adam"\. Did you mean "adamw"\?/,
+      /:1: arcface\.optimizer: expected one of adamw, sgd, lamb, lion, muon, got "adam"\. Did you mean "adamw"\?/,
     )
     assert.match(complaintAbout('supcon: {enabled: yes}'), /expected true or false, got "yes"\. Write true or false\./)
     assert.match(complaintAbout('supcon: 3'), /:1: supcon: expected a map of keys and values, got 3\./)
@@ -118,14 +118,14 @@ describe('configuration messages', () => {
 
   it('refuse two keys for one thing', () => {
     assert.match(complaintAbout('num_epochs: 3\ntrain: {epochs: 4}'), /same option/)
-    assert.match(complaintAbout('supcon: {epochs: 3, steps: 4}'), /only one of epochs and steps/)
+    assert.match(complaintAbout('supcon: {epochs: 3, steps: 4}'), /only one of epochs, steps, examples/)
   })
 })
 
 describe('configuration precedence', () => {
   it('is defaults < file < --set < flags', () => {
     const text = 'seed: 1\ntrain: {lr: 0.1, batch_size: 8}\n'
-    assert.equal(resolve('train: {}').config.train.momentum, 0.9)
+    assert.equal(resolve('train: {}').config.train.labelSmoothing, 0)
     assert.equal(resolve(text).config.train.lr, 0.1)
     assert.equal(resolve(text, { set: ['train.lr=0.2'] }).config.train.lr, 0.2)
     const all = resolve(text, { set: ['train.lr=0.2', 'seed=2'], lr: 0.3, seed: 3, phases: ['train'] })
@@ -171,9 +171,9 @@ describe('configuration precedence', () => {
   })
 
   it('tells where a value was written', () => {
-    const resolved = resolve('seed: 1\ntrain:\n  lr: 0.1\n', { set: ['train.momentum=0.5'], device: 'cpu' })
+    const resolved = resolve('seed: 1\ntrain:\n  lr: 0.1\n', { set: ['train.beta1=0.5'], device: 'cpu' })
     assert.match(resolved.origin(['train', 'lr']) ?? '', /:3$/)
-    assert.equal(resolved.origin(['train', 'momentum']), '--set train.momentum=0.5')
+    assert.equal(resolved.origin(['train', 'beta1']), '--set train.beta1=0.5')
     assert.equal(resolved.origin(['device']), '--device')
     assert.equal(resolved.origin(['train', 'nesterov']), null)
   })

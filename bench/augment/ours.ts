@@ -50,10 +50,18 @@ const images = torch.tensor(pixels, { shape: [batch, input, input, 3] })
 const ids = torch.tensor(BigInt64Array.from({ length: batch }, (_, i) => BigInt(i)))
 
 const milliseconds: number[] = []
+let cpu = process.cpuUsage()
 for (let i = -3; i < batches; i++) {
+  if (i === 0) cpu = process.cpuUsage()
   const start = performance.now()
   const result = await plan.apply(images, ids, { epoch: i + 3, threads })
   if (i >= 0) milliseconds.push((performance.now() - start) / batch)
   result.dispose()
 }
-process.stdout.write(`${JSON.stringify({ milliseconds, megabytes: process.resourceUsage().maxRSS / 1024 })}\n`)
+const used = process.cpuUsage(cpu)
+const cpuMicroseconds = (used.user + used.system) / (batches * batch)
+// what each image must at least read and write
+const bytes = input * input * 3 + side * side * 3 * 4
+process.stdout.write(
+  `${JSON.stringify({ milliseconds, cpuMicroseconds, bytes, megabytes: process.resourceUsage().maxRSS / 1024 })}\n`,
+)

@@ -58,7 +58,7 @@ export async function augmentPreview(data: DatasetSplits, options: PreviewOption
 function describeDraws(draws: readonly Draw[]): string[] {
   if (draws.length === 0) return ['unchanged']
   return draws.map(({ operation, values }) =>
-    [operation, ...values.map(([name, value]) => `${name} ${Number(value.toPrecision(3))}`)].join(' '),
+    [operation, ...values.map(([name, value]) => `${name}\u00a0${Number(value.toPrecision(3))}`)].join(' '),
   )
 }
 

@@ -68,7 +68,12 @@ const shown = peers.length === 0 ? heads.slice(0, 4) : heads
 process.stdout.write(`| ${shown.join(' | ')} |\n|${shown.map(() => ' --- |').join('')}\n`)
 for (const { name, found, bytes } of rows) {
   const ours = median(found.ours)
-  const cells = [name, whole(ours), median(found.cpu).toFixed(1), bytes > 2e5 ? `${((100 * ours * bytes) / 1e9 / copy).toFixed(0)} %` : 'in cache']
+  const cells = [
+    name,
+    whole(ours),
+    median(found.cpu).toFixed(1),
+    bytes > 2e5 ? `${((100 * ours * bytes) / 1e9 / copy).toFixed(0)} %` : 'in cache',
+  ]
   if (peers.length > 0) {
     const ratio = ours / Math.max(...peers.map((kind) => median(found[kind])))
     const range = `${Math.min(...found.ratios).toFixed(1)}–${Math.max(...found.ratios).toFixed(1)}`

@@ -1,5 +1,6 @@
 // Seeds, threads, devices, versions, locks, and leaving at once.
 #include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <torch/cuda.h>
 #include <torch/utils.h>
 #include <torch/version.h>
@@ -8,6 +9,7 @@
 #include "bindings/convert.h"
 #include "bindings/environment.h"
 #include "bindings/register.h"
+#include "core/device.h"
 #include "core/error.h"
 #include "core/file_lock.h"
 
@@ -63,6 +65,23 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// deviceMemory(device) → { peak, free, total } in bytes: the most that LibTorch has held for itself, and what the device has; null for "cpu"
+Napi::Value device_memory(const Napi::CallbackInfo& info) {
+  const auto device = trivium::parse_device(to_string(info[0], "device"));
+  if (device.is_cpu()) return info.Env().Null();
+  const auto index = device.has_index() ? device.index() : c10::DeviceIndex{0};
+  auto* allocator = c10::getDeviceAllocator(device.type());
+  const auto peak = allocator->initialized()
+                        ? allocator->getDeviceStats(index).reserved_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak
+                        : 0;
+  const auto [free, total] = allocator->getMemoryInfo(index);
+  auto object = Napi::Object::New(info.Env());
+  object.Set("peak", Napi::Number::New(info.Env(), static_cast<double>(peak)));
+  object.Set("free", Napi::Number::New(info.Env(), static_cast<double>(free)));
+  object.Set("total", Napi::Number::New(info.Env(), static_cast<double>(total)));
+  return object;
+}
+
 // exitNow(code): ends the process without waiting for a job that may run for minutes
 Napi::Value exit_now(const Napi::CallbackInfo& info) { ::_exit(info[0].As<Napi::Number>().Int32Value()); }
 
@@ -91,6 +110,7 @@ void register_system(Napi::Env env, Napi::Object exports) {
   export_function<set_threads>(env, exports, "setThreads");
   export_function<get_threads>(env, exports, "getThreads");
   export_function<versions>(env, exports, "versions");
+  export_function<device_memory>(env, exports, "deviceMemory");
   export_function<exit_now>(env, exports, "exitNow");
   export_function<halt>(env, exports, "halt");
   export_function<drain>(env, exports, "drain");

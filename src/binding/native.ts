@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BindingError, ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../util/errors.ts'
 import type { ErrorReason, TriviumError } from '../util/errors.ts'
+import type { BackboneCost, StoredTensor, Versions, DeviceMemory } from './native-types.ts'
+
+export type { BackboneCost, StoredTensor, Versions, DeviceMemory } from './native-types.ts'
 
 declare const brand: unique symbol
 /** Opaque handles that the addon hands out. */
@@ -94,31 +97,6 @@ export interface PlanCall {
 export interface Draw {
   readonly operation: string
   readonly values: readonly (readonly [name: string, value: number])[]
-}
-
-export interface BackboneCost {
-  readonly parameters: number
-  /** of the forward pass of one image */
-  readonly multiplyAdds: number
-}
-
-/** A tensor that lies in a run of bytes of a file. */
-export interface StoredTensor {
-  readonly name: string
-  readonly dtype: string
-  /** Which run of bytes. */
-  readonly storage: number
-  /** Element of the run at which it begins. */
-  readonly first: number
-  readonly shape: readonly number[]
-  /** In elements. */
-  readonly strides: readonly number[]
-}
-
-export interface Versions {
-  readonly libtorch: string
-  readonly cudaBuild: boolean
-  readonly cudaDevices: number
 }
 
 /** The addon's exports. `mode`: bit 0 = record gradients, bits 1–2 = autocast (1 bfloat16, 2 float16). */
@@ -295,6 +273,7 @@ export interface Addon {
   setThreads(count: number): Promise<void>
   getThreads(): number
   versions(): Versions
+  deviceMemory(device: string): DeviceMemory | null
   exitNow(code: number): never
   /** Ends the native threads; called as the process exits. */
   halt(): void

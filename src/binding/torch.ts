@@ -2,7 +2,7 @@
 import { BindingError, ConfigError, ShapeError } from '../util/errors.ts'
 import { context, withAutocast, withScope, withoutGrad } from './context.ts'
 import { native } from './native.ts'
-import type { TypedArray, Versions } from './native.ts'
+import type { DeviceMemory, TypedArray, Versions } from './native.ts'
 import { call, operatorNames, schemaOf } from './operators.ts'
 import type { Argument, Keywords } from './operators.ts'
 import { ops } from './operators.generated.ts'
@@ -46,6 +46,8 @@ export interface Torch {
   backward(loss: Tensor, gradient?: Tensor): Promise<void>
   cudaIsAvailable(): boolean
   versions(): Versions
+  /** Null for the CPU, whose memory is the process's. @throws {ConfigError} for a device that is not there */
+  deviceMemory(device: string): DeviceMemory | null
 }
 
 const elementTypes: readonly [abstract new (...args: never[]) => TypedArray, DType][] = [
@@ -147,5 +149,6 @@ export const torch: Torch = {
     await native.backward(loss.handle, gradient?.handle ?? null)
   },
   cudaIsAvailable: () => native.versions().cudaDevices > 0,
+  deviceMemory: (device) => native.deviceMemory(device),
   versions: () => native.versions(),
 }

@@ -10,6 +10,8 @@ import { dataCommand } from './commands/data.ts'
 import { augmentPreviewCommand } from './commands/augment-preview.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { importWeightsCommand } from './commands/import-weights.ts'
+import { batchFindCommand } from './commands/batch-find.ts'
+import { lrFindCommand } from './commands/lr-find.ts'
 import { modelsCommand } from './commands/models.ts'
 import { predictCommand } from './commands/predict.ts'
 import { runCommand } from './commands/run.ts'
@@ -31,6 +33,8 @@ export const commands: readonly Command[] = [
   predictCommand,
   dataCommand,
   augmentPreviewCommand,
+  lrFindCommand,
+  batchFindCommand,
   doctorCommand,
   modelsCommand,
   importWeightsCommand,

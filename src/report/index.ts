@@ -10,6 +10,7 @@ export { inspectionPage, type InspectionPage, type PagePicture } from './inspect
 export { contactSheet, type SheetOptions, type SheetPicture } from './contact-sheet.ts'
 export { shortLabel } from './label.ts'
 export { lineChart, lineChartSpec, type LineChartOptions, type LinePanel, type LineSeries } from './line-chart.ts'
+export { lrRangeChartSpec, type LrRangeChartOptions } from './lr-range-chart.ts'
 export { metricsJson } from './metrics-json.ts'
 export { predictionsCsv, type PredictionRow } from './predictions.ts'
 export { reliabilityDiagram, reliabilityDiagramSpec, type DiagramBin } from './reliability-diagram.ts'

@@ -6,6 +6,8 @@ export interface StepEvent {
   readonly totalSteps: number
   readonly epoch: number
   readonly totalEpochs: number
+  /** images of the step, all its batches together */
+  readonly samples: number
   readonly loss: number
   readonly parts: Readonly<Record<string, number>>
   readonly learningRate: number

@@ -7,9 +7,11 @@ export {
   LearningRateAdjuster,
   type AdjusterOptions,
 } from './callbacks/learning-rate-adjuster.ts'
+export { searchBatchSize, type BatchSearchOptions, type BatchTrial } from './batch-search.ts'
 export { forwardNetworks } from './forward.ts'
 export type { LoopOptions, LoopParts, LoopResult, SwaOptions, Thaw } from './loop-parts.ts'
 export { runTraining } from './loop.ts'
+export { LrRange, type LrRangeOptions, type LrRangePoint, type LrRangeResult } from './lr-range.ts'
 export type { RateOptions } from './rate.ts'
 export { parseTrainingState, type TrainingState } from './state.ts'
 export type { Networks, StepOutput, TrainingTask, Validation } from './task.ts'

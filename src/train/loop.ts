@@ -209,6 +209,7 @@ class TrainingRun {
       ...at,
       totalSteps: this.#totalSteps,
       totalEpochs: this.#totalEpochs,
+      samples: result.samples,
       loss: result.loss,
       parts: result.parts,
       learningRate,

@@ -43,6 +43,8 @@ export interface LoopOptions {
   readonly patience: number | null
   /** epochs between snapshots; the best and the last epoch are always kept */
   readonly snapshotEvery: number
+  /** after so many minutes without one, a snapshot in the middle of an epoch; default 0, never */
+  readonly snapshotMinutes?: number
   readonly seed: number
 }
 

@@ -49,6 +49,8 @@ class TrainingRun {
   readonly #parts: LoopParts
   readonly #stepper: Stepper
   #isThawed = false
+  /** when the newest snapshot was written, or the run began; of performance.now */
+  #savedAt = performance.now()
   readonly #average: WeightAverage | null
   readonly #rate: Rate
   readonly #size: StepSize
@@ -167,10 +169,18 @@ class TrainingRun {
         this.#state = { ...this.#state, sums: { ...sums, seconds: sums.seconds + (now - since) / 1000 } }
         since = now
         if (signal.aborted || this.#isBudgetSpent() || this.#control.stopReason !== null) return
+        if (this.#isSnapshotDue(now)) await this.#save(false)
       }
     } finally {
       disposeBatches()
     }
+  }
+
+  /** In the middle of an epoch; its end has a snapshot of its own. */
+  #isSnapshotDue(now: number): boolean {
+    const { snapshotMinutes = 0 } = this.#options
+    if (snapshotMinutes === 0 || now - this.#savedAt < snapshotMinutes * 60_000) return false
+    return this.#state.batchInEpoch < this.#parts.loader.batchesPerEpoch
   }
 
   #isBudgetSpent(): boolean {
@@ -323,6 +333,7 @@ class TrainingRun {
         { best },
       )
     })
+    this.#savedAt = performance.now()
   }
 
   #savedState(): TrainingState {

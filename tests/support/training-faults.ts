@@ -15,9 +15,9 @@ threads: 1
 logging: { level: warn }
 data: { dataset: digits, image_size: 16, validation_fraction: 0.1 }
 backbone: { name: small_cnn, width: 4 }
-supcon: { epochs: 3, batch_size: 128, ema_decay: 0.9, projection_features: 16 }
-arcface: { epochs: 4, batch_size: 128, ema_decay: 0.9, optimizer: sgd, early_stopping: true }
-distill: { epochs: 3, batch_size: 128, ema_decay: 0.9, mix_method: mixup }
+supcon: { epochs: 3, batch_size: 128, ema_decay: 0.9, projection_features: 16, snapshot_minutes: 0.001 }
+arcface: { epochs: 4, batch_size: 128, ema_decay: 0.9, optimizer: sgd, sam: true, snapshot_minutes: 0.001 }
+distill: { epochs: 3, batch_size: 128, ema_decay: 0.9, mix_method: mixup, snapshot_minutes: 0.001 }
 `
 const phases = ['supcon', 'arcface', 'distill']
 

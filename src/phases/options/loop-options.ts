@@ -29,6 +29,7 @@ export function loopOptions(
     monitor: options.monitor,
     patience: options.earlyStopping ? options.earlyStoppingPatience : null,
     snapshotEvery: options.snapshotEvery,
+    snapshotMinutes: options.snapshotMinutes,
     seed,
   }
 }

@@ -66,6 +66,7 @@ export interface TrainingOptions {
   /** epochs after which someone at the terminal is asked whether to go on; null does not ask */
   readonly askEpoch: number | null
   readonly snapshotEvery: number
+  readonly snapshotMinutes: number
   readonly keep: number
 }
 
@@ -198,6 +199,11 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
         'epochs after which is asked at the terminal whether to go on; logs/<run>/control.json does it without one',
       ),
     snapshotEvery: positiveInteger.default(1).describe('epochs between snapshots'),
+    snapshotMinutes: z
+      .number()
+      .min(0)
+      .default(10)
+      .describe('a snapshot inside an epoch after so many minutes without one; 0: only after epochs'),
     keep: positiveInteger.default(2).describe('snapshots kept besides the best'),
   }
 }

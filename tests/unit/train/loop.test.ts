@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, readFileSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { torch } from '../../../src/binding/index.ts'
 import { readSnapshot } from '../../../src/snapshot/index.ts'
-import { isBetter, runTraining, type StepEvent, type Validation } from '../../../src/train/index.ts'
+import { isBetter, runTraining, type Callback, type StepEvent, type Validation } from '../../../src/train/index.ts'
 import { NonFiniteError } from '../../../src/util/errors.ts'
 import { loopOptions, loopParts, tintTask, weightSums } from './helpers.ts'
 
@@ -74,6 +74,29 @@ test('loop › resumes bit by bit, wherever it was stopped', async () => {
       }
     }
   }
+})
+
+test('loop › snapshots inside an epoch come by time, and a run goes on from one bit by bit', async () => {
+  const whole = await runTraining(loopOptions, await loopParts({ ema: true }))
+  const parts = await loopParts({ ema: true })
+  const snapshots: string[] = []
+  const watch: Callback = {
+    name: 'watch',
+    async onStepEnd({ step }) {
+      const last = await parts.store.pointer('last')
+      if (step === 9) cpSync(String(last), join(parts.folder, 'inside'), { recursive: true })
+      snapshots.push(last === null ? '' : basename(last))
+    },
+  }
+  await runTraining({ ...loopOptions, snapshotMinutes: 1e-9 }, { ...parts, callbacks: [watch] })
+  assert.deepEqual(snapshots.slice(0, 7), [
+    ...['', 'epoch-0000-step-0000001', 'epoch-0000-step-0000002', 'epoch-0000-step-0000003', 'epoch-0000-step-0000004'],
+    ...['epoch-0001', 'epoch-0001-step-0000006'],
+  ])
+  const resumeFrom = await readSnapshot(join(parts.folder, 'inside'))
+  const resumed = await runTraining(loopOptions, { ...(await loopParts({ ema: true })), resumeFrom })
+  assert.equal((resumeFrom.state as { step: number }).step, 8)
+  assert.deepEqual(weightSums(resumed.last), weightSums(whole.last))
 })
 
 test('loop › a signal that came before the first step still leaves a usable snapshot', async () => {

@@ -12,6 +12,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   register_tensor(env, exports);
   register_operators(env, exports);
+  register_losses(env, exports);
   register_modules(env, exports);
   register_optimizers(env, exports);
   register_augmentation(env, exports);

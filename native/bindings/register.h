@@ -9,6 +9,7 @@ namespace trivium::bindings {
 
 void register_tensor(Napi::Env env, Napi::Object exports);
 void register_operators(Napi::Env env, Napi::Object exports);
+void register_losses(Napi::Env env, Napi::Object exports);
 void register_modules(Napi::Env env, Napi::Object exports);
 void register_optimizers(Napi::Env env, Napi::Object exports);
 void register_augmentation(Napi::Env env, Napi::Object exports);

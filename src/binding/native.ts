@@ -117,6 +117,15 @@ export interface Addon {
 
   resolveOperator(name: string): number
   callOperator(handle: number, mode: number, positional: unknown[], keywords: object | null): unknown
+  supconLoss(
+    embeddings: TensorHandle,
+    labels: TensorHandle,
+    temperature: number,
+    memory: TensorHandle | null,
+    memoryLabels: TensorHandle | null,
+    tile: number,
+    mode: number,
+  ): TensorHandle
   operatorSchema(name: string): string
   operatorNames(): string[]
 

@@ -1,7 +1,7 @@
 /** Phase supcon: supervised contrastive pretraining (Khosla et al. 2020, arXiv 2004.11362). */
 import { torch, type Tensor } from '../binding/index.ts'
 import { classBalancedSampler, type Batch } from '../data/index.ts'
-import { mixedLabelLoss, supconLoss, type Labels } from '../losses/index.ts'
+import { EmbeddingMemory, mixedLabelLoss, supconLoss, type Labels } from '../losses/index.ts'
 import { forwardNetworks, type Networks, type TrainingTask } from '../train/index.ts'
 import { ConfigError, ShapeError } from '../util/errors.ts'
 import type { Phase, Precision } from './context.ts'
@@ -10,13 +10,13 @@ import { supconOptionsSchema, unavailableSupcon, type SupConOptions } from './op
 import { runTrainingPhase, type TaskParts } from './training-phase.ts'
 import { embeddingValidation } from './validation.ts'
 
-const views = 2
-
 export const supconPhase: Phase<SupConOptions> = {
   name: 'supcon',
   summary: 'pretrains the backbone so that images of one class lie close together',
   optionsSchema: supconOptionsSchema,
   run(options, context) {
+    const { xbmSize, xbmStartStep, views } = options
+    const memory = xbmSize === 0 ? null : new EmbeddingMemory(xbmSize, xbmStartStep ?? 100)
     return runTrainingPhase(
       {
         name: 'supcon',
@@ -32,7 +32,9 @@ export const supconPhase: Phase<SupConOptions> = {
             samplesPerClass: options.samplesPerClass,
             ...(options.classesPerBatch === null ? {} : { classesPerBatch: options.classesPerBatch }),
           }),
-        task: (parts) => supconTask(options, parts, batchMixer('supcon', options, context.seed)),
+        task: (parts) =>
+          supconTask(options, parts, batchMixer('supcon', options, context.seed), memory, context.device),
+        dispose: () => memory?.dispose(),
       },
       options,
       context,
@@ -40,19 +42,34 @@ export const supconPhase: Phase<SupConOptions> = {
   },
 }
 
-function supconTask(options: SupConOptions, { precision, validation }: TaskParts, mixer: BatchMixer): TrainingTask {
+function supconTask(
+  options: SupConOptions,
+  { precision, validation }: TaskParts,
+  mixer: BatchMixer,
+  memory: EmbeddingMemory | null,
+  device: string,
+): TrainingTask {
+  const seen = new WeakSet<Batch>()
   return {
     name: 'supcon',
     async compute(networks, batch) {
       const step = await mixer.forward(networks, batch, precision)
       const { outputs, labels } =
         batch.localImages === undefined ? step : await withLocalCrops(step, networks, batch, precision)
-      return { loss: mixedLabelLoss(labels, (hard) => supconLoss(outputs, hard, options)), parts: {}, correct: null }
+      const isNewBatch = !seen.has(batch)
+      seen.add(batch)
+      if (isNewBatch) memory?.begin()
+      const past = memory?.contents() ?? null
+      const loss = mixedLabelLoss(labels, (hard) => supconLoss(outputs, hard, options, past))
+      // A mixed picture has no class to be remembered by; of small crops there are many, and they show less.
+      if (isNewBatch && labels.mixed === null) memory?.remember(step.outputs, step.labels.own)
+      return { loss, parts: {}, correct: null }
     },
     trainable: ({ backbone, head }) => [
       { prefix: 'backbone', parameters: backbone.namedParameters(), layers: backbone.depth.layers },
       { prefix: 'head', parameters: head.namedParameters() },
     ],
+    ...(memory === null ? {} : { state: () => memory.state(), restore: (state) => memory.restore(state, device) }),
     validate: validation === null ? null : embeddingValidation(validation, { ...options, precision }),
   }
 }

@@ -169,6 +169,25 @@ test('losses › a head with sub-centers is evaluated and exported', async () =>
   assert.ok(existsSync(join(root, 'snapshots', 'sub', 'export', 'model.onnx')))
 })
 
+test('contrast › views, the memory and its start give other losses', () =>
+  allDiffer('supcon', [
+    {},
+    { views: 3 },
+    { xbmSize: 64, xbmStartStep: 0 },
+    { xbmSize: 200, xbmStartStep: 0 },
+    { xbmSize: 64, xbmStartStep: 2 },
+    { temperature: 0.3 },
+    { baseTemperature: 0.07 },
+  ]))
+
+test('contrast › the memory is in the snapshot and survives an interruption, also where some batches are mixed', async () => {
+  const quick = { batchSize: 48, useValidation: false, xbmSize: 100, xbmStartStep: 1 }
+  await survives('memory', 'supcon', { supcon: { ...quick, mixMethod: 'mixup', mixProbability: 0.5 } })
+  const { tensors } = await readSafetensors(join(folder('memory-whole', 'supcon'), 'task.safetensors'))
+  assert.deepEqual(tensors.get('memory_embeddings')?.shape, [100, 128])
+  assert.equal(tensors.get('memory_steps')?.item(), 6)
+})
+
 test('distillation › each soft loss, each weight and each hard loss gives another loss', () => {
   const teacher = { teacherBackbonePath: arcfaceOf('teacher') }
   return allDiffer('distill', [

@@ -91,7 +91,7 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
       .describe(`length in epochs; ${defaults.epochs} when steps is not given either`),
     steps: positiveInteger.nullable().default(null).describe('length in optimizer steps, instead of epochs'),
     examples: positiveInteger.nullable().default(null).describe('length in training images, instead of epochs'),
-    batchSize: positiveInteger.default(defaults.batchSize).describe('images per step (SupCon: each gives two views)'),
+    batchSize: positiveInteger.default(defaults.batchSize).describe('images per step (SupCon: each gives its views)'),
     imageSize: positiveInteger
       .nullable()
       .default(null)

@@ -124,6 +124,18 @@ test('options › a key that the chosen loss has no use for is refused', () => {
   assert.equal(problem({ distill: { subCenters: 2 } }), '')
 })
 
+test('options › a memory of embeddings that could not act is refused', () => {
+  const refused: [object, RegExp][] = [
+    [{ xbmStartStep: 5 }, /supcon\.xbmStartStep: xbm_start_step needs xbm_size/],
+    [{ xbmSize: 64, steps: 50 }, /xbmStartStep: expected less than the phase’s 50 steps, got 100/],
+    [{ xbmSize: 64, mixMethod: 'cutmix' }, /xbmSize: mixed pictures have no class/],
+    [{ xbmSize: -1 }, /supcon\.xbmSize/],
+    [{ views: 1 }, /supcon\.views/],
+  ]
+  for (const [supcon, expected] of refused) assert.match(problem({ supcon }), expected, JSON.stringify(supcon))
+  assert.equal(problem({ supcon: { xbmSize: 64, mixMethod: 'cutmix', mixProbability: 0.5 } }), '')
+})
+
 test('options › teachers exclude each other', () => {
   const refused: [object, RegExp][] = [
     [{ teacherBackbonePath: 'a', teacherSnapshots: ['b'] }, /teacherSnapshots: only one of/],

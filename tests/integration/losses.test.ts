@@ -13,7 +13,8 @@ import {
 } from '../../src/phases/index.ts'
 import { ConfigError, SnapshotError } from '../../src/util/errors.ts'
 import { createLogger } from '../../src/util/logger.ts'
-import { torch, readSafetensors } from '../../src/binding/index.ts'
+import { liveTensors } from '../support/live-tensors.ts'
+import { readSafetensors } from '../../src/binding/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'trivium-losses-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -281,7 +282,7 @@ test('distillation › a missing teacher and a teacher without class scores are 
 
 test('losses › nothing of a phase stays behind', async () => {
   await run('warm', ['distill'], { distill: { teacherSnapshots: [arcfaceOf('teacher')], featureWeight: 1 } })
-  const before = torch.liveTensors()
+  const before = await liveTensors()
   for (let i = 0; i < 2; i++)
     await run('again', ['distill'], {
       distill: {
@@ -291,5 +292,5 @@ test('losses › nothing of a phase stays behind', async () => {
         classWeights: 'balanced',
       },
     })
-  assert.equal(torch.liveTensors(), before)
+  assert.equal(await liveTensors(), before)
 })

@@ -2,8 +2,7 @@
  * Cross-batch memory, Wang et al. 2020 (XBM), §3.2. https://arxiv.org/abs/1912.06798
  *
  * The embeddings of the latest batches and their labels, first in, first out: while the network moves slowly, they are as good to contrast
- * with as the batch's own, and there are many more of them. A batch enters when the next one begins, so that it never meets itself, also
- * where a step makes two passes over it.
+ * with as the batch's own, and there are many more of them. A batch enters when the next one begins, so that it never meets itself.
  */
 import { torch, type ContrastMemory, type Tensor } from '../binding/index.ts'
 import { ShapeError } from '../util/errors.ts'

@@ -140,7 +140,11 @@ export class Margin {
     return new Map(named.flatMap(([name, value]) => (value === null ? [] : [[name, ops.reshape(value, [1])]])))
   }
 
-  /** @throws {ShapeError} when one of the two statistics of adaface is missing */
+  /**
+   * As it was when `state` was taken; of an empty one nothing is remembered.
+   *
+   * @throws {ShapeError} when one of the two statistics of adaface is missing
+   */
   restore(state: ReadonlyMap<string, Tensor>): void {
     const { ops } = torch
     const at = (name: string): Tensor | null => {
@@ -150,6 +154,7 @@ export class Margin {
     const [mean, std, t] = [at('norm_mean'), at('norm_std'), at('t')]
     if ((mean === null) !== (std === null))
       throw new ShapeError('adaface: expected norm_mean and norm_std, got one of the two')
+    this.dispose()
     if (this.kind === 'adaface' && mean !== null && std !== null) this.#setNorms({ mean, std })
     if (this.kind === 'curricularface' && t !== null) this.#setCurriculum(t)
   }

@@ -33,7 +33,7 @@ export const arcfacePhase: Phase<ArcFaceOptions> = {
             backboneLrScale: options.backboneLrScale,
             mixer: batchMixer('arcface', options, context.seed),
             memory: loss,
-            loss: async (step, _, isNewBatch) => ({ loss: loss.of(step, isNewBatch), parts: {} }),
+            loss: async (step) => ({ loss: loss.of(step), parts: {} }),
           })
         },
         dispose: () => labelLoss?.dispose(),

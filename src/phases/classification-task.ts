@@ -9,11 +9,8 @@ import type { TaskParts } from './training-phase.ts'
 import { classifierValidation, correctCount } from './validation.ts'
 
 export interface ClassificationLoss {
-  /**
-   * @param step       outputs of the head [views · N, C], labels and images, mixed or not
-   * @param isNewBatch false in a further pass of a step over the same batch: what is remembered does not move again
-   */
-  (step: MixedStep, batch: Batch, isNewBatch: boolean): Promise<Pick<StepOutput, 'loss' | 'parts'>>
+  /** @param step outputs of the head [views · N, C], labels and images, mixed or not */
+  (step: MixedStep, batch: Batch): Promise<Pick<StepOutput, 'loss' | 'parts'>>
 }
 
 /** @param scale what the head's outputs are multiplied by to be logits */
@@ -36,14 +33,11 @@ export function classificationTask(
 ): TrainingTask {
   const { precision, validation } = parts
   const { memory, beside = [] } = options
-  const seen = new WeakSet<Batch>()
   return {
     name,
     async compute(networks: Networks, batch: Batch) {
       const step = await options.mixer.forward(networks, batch, precision)
-      const isNewBatch = !seen.has(batch)
-      seen.add(batch)
-      const computed = await options.loss(step, batch, isNewBatch)
+      const computed = await options.loss(step, batch)
       return { ...computed, correct: correctOf(batch.views === 1 ? step : firstView(step, batch.size)) }
     },
     trainable: ({ backbone, head }) => [

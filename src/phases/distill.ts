@@ -46,7 +46,7 @@ export const distillPhase: Phase<DistillOptions> = {
             mixer: batchMixer('distill', options, seed),
             beside: projection === null ? [] : [{ prefix: 'projection', parameters: projection.namedParameters() }],
             memory: memoryOf(labelLoss, projection),
-            async loss(step, batch, isNewBatch) {
+            async loss(step, batch) {
               const { ops } = torch
               const seen = await teacher.look(step.images)
               const terms: [name: string, weight: number, loss: Tensor][] = []
@@ -59,7 +59,7 @@ export const distillPhase: Phase<DistillOptions> = {
                 if (featureWeight > 0) terms.push(['hint', ramp * featureWeight, to(hintLoss)])
                 if (embeddingWeight > 0) terms.push(['embedding', ramp * embeddingWeight, to(embeddingLoss)])
               }
-              if (alpha < 1) terms.push(['labels', 1 - alpha, labelLoss.of(step, isNewBatch)])
+              if (alpha < 1) terms.push(['labels', 1 - alpha, labelLoss.of(step)])
               return {
                 loss: terms.map(([, weight, loss]) => ops.mul(loss, weight)).reduce((sum, term) => ops.add(sum, term)),
                 parts: Object.fromEntries(terms.map(([name, , loss]) => [name, loss.detach().item()])),

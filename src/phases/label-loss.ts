@@ -37,12 +37,12 @@ export class LabelLoss {
     this.#margin = isMargin(kind) ? new Margin(kind, options) : null
   }
 
-  /** @param isNewBatch statistics move once a batch, also where a step makes two passes over it @returns scalar [] */
-  of({ outputs, features, labels }: MixedStep, isNewBatch: boolean): Tensor {
+  /** Moves the statistics of a margin by the batch first. @returns scalar [] */
+  of({ outputs, features, labels }: MixedStep): Tensor {
     const { labelSmoothing, focalGamma, focalAlpha } = this.#options
     const margin = this.#margin
     if (margin !== null) {
-      if (isNewBatch) margin.observe(outputs, labels, features)
+      margin.observe(outputs, labels, features)
       return mixedLabelLoss(labels, (hard) =>
         crossEntropyLoss(margin.logits(outputs, hard, features), hard, { labelSmoothing }, this.#weights),
       )

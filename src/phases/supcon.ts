@@ -49,20 +49,17 @@ function supconTask(
   memory: EmbeddingMemory | null,
   device: string,
 ): TrainingTask {
-  const seen = new WeakSet<Batch>()
   return {
     name: 'supcon',
     async compute(networks, batch) {
       const step = await mixer.forward(networks, batch, precision)
       const { outputs, labels } =
         batch.localImages === undefined ? step : await withLocalCrops(step, networks, batch, precision)
-      const isNewBatch = !seen.has(batch)
-      seen.add(batch)
-      if (isNewBatch) memory?.begin()
+      memory?.begin()
       const past = memory?.contents() ?? null
       const loss = mixedLabelLoss(labels, (hard) => supconLoss(outputs, hard, options, past))
       // A mixed picture has no class to be remembered by; of small crops there are many, and they show less.
-      if (isNewBatch && labels.mixed === null) memory?.remember(step.outputs, step.labels.own)
+      if (labels.mixed === null) memory?.remember(step.outputs, step.labels.own)
       return { loss, parts: {}, correct: null }
     },
     trainable: ({ backbone, head }) => [

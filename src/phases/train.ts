@@ -40,10 +40,10 @@ export const trainPhase: Phase<TrainOptions> = {
             scale,
             mixer: batchMixer('train', options, context.seed),
             memory: loss,
-            async loss(step, { size }, isNewBatch) {
-              if (options.jsdWeight === 0) return { loss: loss.of(step, isNewBatch), parts: {} }
+            async loss(step, { size }) {
+              if (options.jsdWeight === 0) return { loss: loss.of(step), parts: {} }
               const { ops } = torch
-              const label = loss.of(firstView(step, size), isNewBatch)
+              const label = loss.of(firstView(step, size))
               const consistency = jensenShannonLoss(step.outputs, versions)
               return {
                 loss: ops.add(label, ops.mul(consistency, options.jsdWeight)),

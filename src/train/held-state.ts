@@ -22,7 +22,8 @@ export async function heldState({ backbone, head }: Networks, task: TrainingTask
     async putBack() {
       if (buffers.length > 0) await emaUpdate(buffers, copies, 0)
       // What is trained is no statistic: it stays where the ascent has taken it.
-      if (remembered.length > 0) await task.restore?.(new Map([...(task.state?.() ?? []), ...remembered]))
+      const trained = [...(task.state?.() ?? [])].filter(([, tensor]) => tensor.requiresGrad)
+      await task.restore?.(new Map([...trained, ...remembered]))
     },
   }
 }

@@ -32,7 +32,8 @@ export interface TrainingTask {
   trainable(networks: Networks): NamedPart[]
   /**
    * What the task itself remembers between steps (the statistics of a margin, a memory of embeddings, a projection that is trained beside
-   * the networks): stored in a snapshot as its part "task", and given back before the first step of a resumed run.
+   * the networks): stored in a snapshot as its part "task", and given back before the first step of a resumed run and
+   * between the two passes of a SAM step. Nothing is remembered beside what `restore` is given.
    */
   state?(): ReadonlyMap<string, Tensor>
   restore?(state: ReadonlyMap<string, Tensor>): void | Promise<void>

@@ -189,6 +189,35 @@ test('contrast › the memory is in the snapshot and survives an interruption, a
   assert.equal(tensors.get('memory_steps')?.item(), 6)
 })
 
+test('losses › a SAM step that ascends nowhere is a plain step: both passes see the same statistics and the same memory', async () => {
+  const cases: [phase: 'arcface' | 'supcon' | 'distill', changes: object][] = [
+    ['arcface', { marginHead: 'curricularface', statisticsMomentum: 0.5 }],
+    ['arcface', { marginHead: 'adaface', statisticsMomentum: 0.5 }],
+    ['supcon', { xbmSize: 70, xbmStartStep: 2 }],
+    [
+      'distill',
+      { teacherBackbonePath: arcfaceOf('other'), embeddingWeight: 1, backbone: { name: 'small_cnn', width: 4 } },
+    ],
+  ]
+  for (const [index, [phase, changes]] of cases.entries()) {
+    const common = { ...changes, optimizer: 'sgd', lr: 0.05, accumulation: 2 }
+    const weights = async (name: string, sam: object | boolean): Promise<Map<string, number[]>> => {
+      await run(name, [phase], { [phase]: { ...common, sam } })
+      const { tensors } = await readSafetensors(join(folder(name, phase), 'backbone.safetensors'))
+      return new Map([...tensors].map(([key, value]) => [key, value.toArray()]))
+    }
+    const plain = await weights(`plain-${index}`, false)
+    for (const [key, values] of await weights(`sam-${index}`, { rho: 1e-10 }))
+      for (const [i, value] of values.entries()) {
+        const expected = plain.get(key)?.[i] ?? NaN
+        assert.ok(
+          Math.abs(value - expected) <= 2e-6 * Math.max(1, Math.abs(expected)),
+          `${phase} ${key}[${i}]: ${value} and ${expected}`,
+        )
+      }
+  }
+})
+
 test('distillation › each soft loss, each weight and each hard loss gives another loss', () => {
   const teacher = { teacherBackbonePath: arcfaceOf('teacher') }
   return allDiffer('distill', [

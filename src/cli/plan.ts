@@ -66,6 +66,11 @@ function inputOf(
   runs: readonly RunPaths[],
 ): { input: string; inputFound: boolean } {
   const { config, phases } = resolved
+  if (phase === 'evaluate' && config.evaluate.ensemble !== null) {
+    const { ensemble } = config.evaluate
+    const named = ensemble === 'cycles' ? 'the cycle ends of the last training phase' : ensemble.join(', ')
+    return { input: `${named}, together`, inputFound: true }
+  }
   const given =
     phase === 'evaluate' || phase === 'export'
       ? config[phase].model

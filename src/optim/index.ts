@@ -1,3 +1,4 @@
+export { cycleEndedAt, type CycleOptions } from './cycles.ts'
 export { durationInSteps, type Duration, type StepSize } from './duration.ts'
 export { emaDecayAt, swaDecayAt, WeightAverage } from './ema.ts'
 export { scalerAfter, scalerStart, scalerVerdict, type ScalerState } from './loss-scaler.ts'

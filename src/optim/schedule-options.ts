@@ -18,6 +18,7 @@ export interface ScheduleOptions {
   readonly cycleExamples: number | null
   readonly cycleMultiplier: number | null
   readonly cycleDecay: number | null
+  readonly keepCycles: boolean | null
   readonly factor: number | null
   readonly power: number | null
   readonly riseFraction: number | null
@@ -40,7 +41,7 @@ const read: Readonly<Record<ScheduleKind, readonly Key[]>> = {
   step: [...every, 'factor'],
   multistep: [...milestones, 'factor'],
   polynomial: ['power'],
-  cosine_restarts: [...cycle, 'cycleMultiplier', 'cycleDecay'],
+  cosine_restarts: [...cycle, 'cycleMultiplier', 'cycleDecay', 'keepCycles'],
   onecycle: ['riseFraction', 'initialFraction'],
   plateau: ['factor', 'patience', 'threshold'],
 }
@@ -90,6 +91,11 @@ const shape: OptionShape<ScheduleOptions> = {
     .nullable()
     .default(null)
     .describe('cosine_restarts: peak of each cycle relative to the one before; default 1'),
+  keepCycles: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe('cosine_restarts: keep the snapshot of the end of each cycle, for an ensemble; cycles of whole epochs'),
   factor: z
     .number()
     .gt(0)
@@ -138,6 +144,13 @@ const map = z.strictObject(shape).superRefine((options, issues) => {
   const units = given.filter((key) => group.includes(key))
   if (units.length > 1)
     issues.addIssue({ code: 'custom', path: [units[1] as Key], message: `only one of ${listed(group)} can be given` })
+  const { keepCycles, cycleEpochs, cycleMultiplier } = options
+  if (keepCycles === true && !(Number.isInteger(cycleEpochs) && Number.isInteger(cycleMultiplier ?? 1)))
+    issues.addIssue({
+      code: 'custom',
+      path: ['keepCycles'],
+      message: 'needs cycles that end with an epoch: a whole cycle_epochs, and a whole cycle_multiplier if any',
+    })
   if (group.length > 0 && units.length === 0)
     issues.addIssue({ code: 'custom', path: ['kind'], message: `${options.kind} needs one of ${listed(group)}` })
 })

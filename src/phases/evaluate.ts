@@ -4,13 +4,12 @@ import { torch } from '../binding/index.ts'
 import { Loader, sequentialSampler } from '../data/index.ts'
 import { collectScores, evaluateScores, writeEvaluation } from '../evaluation/index.ts'
 import { readHistory } from '../tracking/index.ts'
-import { forwardNetworks } from '../train/index.ts'
 import { DatasetError, SnapshotError } from '../util/errors.ts'
 import type { Phase, PhaseContext } from './context.ts'
+import { classify, openClassifiers } from './ensemble.ts'
 import { evaluateOptionsSchema, unavailableEvaluate, type EvaluatePhaseOptions } from './options/evaluate.ts'
 import { resizeToFor } from './image-geometry.ts'
 import type { NetworkSpec } from './networks.ts'
-import { openTrainedModel } from './trained-model.ts'
 import { refuseUnavailable } from './training-phase.ts'
 
 export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
@@ -25,7 +24,10 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
       throw new DatasetError(
         `evaluate: expected images in the ${options.split} part, it has none. Choose another evaluate.split.`,
       )
-    const { source, spec, pair } = await openTrainedModel('evaluate', options, context)
+    const models = await openClassifiers(options, context)
+    const [{ source: first, spec }] = models
+    const source =
+      models.length === 1 ? first : `${models.length} snapshots together: ${models.map((one) => one.source).join(', ')}`
     const { signal, progress } = context
     try {
       if (spec.classNames.join('\0') !== dataset.classNames.join('\0'))
@@ -57,11 +59,7 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
             loader,
             dataset,
             signal,
-            forward: (images) =>
-              torch.scope(async () => {
-                const { outputs } = await forwardNetworks(pair, images, 'float32')
-                return torch.ops.mul(outputs, spec.logitScale)
-              }),
+            forward: (images) => torch.scope(() => classify(models, images)),
             onBatch: (done) => progress.update(done),
           }),
         )
@@ -76,13 +74,13 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
       return {
         phase: 'evaluate',
         outcome: 'finished',
-        snapshot: source,
+        snapshot: first,
         files,
         metrics,
         seconds: (performance.now() - started) / 1000,
       }
     } finally {
-      pair.dispose()
+      for (const { pair } of models) pair.dispose()
     }
   },
 }

@@ -5,7 +5,7 @@
  */
 import { torch, type Tensor } from '../binding/index.ts'
 import { readWeights, withoutAdapters } from '../models/index.ts'
-import { readSnapshot, type Snapshot } from '../snapshot/index.ts'
+import { matchingSnapshots, readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { forwardNetworks } from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import type { PhaseContext } from './context.ts'
@@ -51,7 +51,7 @@ export async function openTeacher(options: DistillOptions, student: Student, con
       if (one === null) return studentsAverage(student)
       opened.push(one)
     } else
-      for (const path of options.teacherSnapshots)
+      for (const path of await matchingSnapshots(options.teacherSnapshots))
         opened.push(await fromSnapshot(await readSnapshot(path), options, context))
     for (const { spec, source } of opened) expectClasses(spec, student.spec, source)
   } catch (error) {

@@ -15,6 +15,7 @@ import {
   withoutAdapters,
   type BackboneOptions,
 } from '../models/index.ts'
+import { cycleEndedAt, scheduleOptions } from '../optim/index.ts'
 import { findSnapshot, SnapshotStore, type Snapshot } from '../snapshot/index.ts'
 import {
   ControlFile,
@@ -82,6 +83,7 @@ export async function runTrainingPhase(
   checkDevice(name, options, context)
   const store = await SnapshotStore.open(join(context.run.snapshots, name), {
     keep: options.keep,
+    cycleOf: cycleOf(options),
     logger: context.logger,
   })
   const resumeFrom = context.resume ? await store.newestReadable() : null
@@ -135,6 +137,17 @@ export async function runTrainingPhase(
   } finally {
     recipe.dispose?.()
     for (const pair of pairs) pair.dispose()
+  }
+}
+
+/** Of a snapshot between two epochs, the cycle that its epoch ended, where cycle ends are kept. */
+function cycleOf(options: TrainingOptions): (state: object) => number {
+  const { keepCycles, cycleEpochs, cycleMultiplier } = scheduleOptions(options.schedule)
+  if (keepCycles !== true || cycleEpochs === null) return () => 0
+  const cycles = { warmupEpochs: options.warmupEpochs ?? 0, cycleEpochs, cycleMultiplier: cycleMultiplier ?? 1 }
+  return (state) => {
+    const { epoch, batchInEpoch } = state as Pick<TrainingState, 'epoch' | 'batchInEpoch'>
+    return batchInEpoch === 0 ? cycleEndedAt(epoch, cycles) : 0
   }
 }
 

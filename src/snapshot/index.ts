@@ -1,4 +1,5 @@
 export { readManifest, verifyFiles, type Manifest } from './manifest.ts'
+export { matchingSnapshots } from './matching.ts'
 export { readPointer, type PointerName } from './pointer.ts'
 export { findSnapshot, readSnapshot, type Snapshot } from './read.ts'
 export { lockRun, type RunLock } from './run-lock.ts'

@@ -17,6 +17,8 @@ import { readPointer, setPointer } from './pointer.ts'
 import { readSnapshot, type Snapshot } from './read.ts'
 
 const temporaryPrefix = '.tmp-'
+/** Names that begin so are never pruned. */
+const keptPrefix = 'cycle-'
 
 export interface SnapshotContent {
   /** becomes <part>.safetensors */
@@ -29,14 +31,18 @@ export interface SnapshotContent {
   readonly metadata?: Record<string, string>
 }
 
+type CycleOf = (state: object) => number
+
 export class SnapshotStore {
   readonly folder: string
   readonly #keep: number
+  readonly #cycleOf: CycleOf
   readonly #logger: Logger
 
-  private constructor(folder: string, keep: number, logger: Logger) {
+  private constructor(folder: string, keep: number, cycleOf: CycleOf, logger: Logger) {
     this.folder = folder
     this.#keep = keep
+    this.#cycleOf = cycleOf
     this.#logger = logger
   }
 
@@ -44,10 +50,11 @@ export class SnapshotStore {
    * Makes the folder and clears what an interrupted process left. The caller holds the run's lock.
    *
    * @param options.keep newest snapshots kept besides the best, ≥ 1
+   * @param options.cycleOf which cycle a snapshot of this state ends, 0 for none: such a one is kept for good, as cycle-NN-<name>
    */
   static async open(
     folder: string,
-    options: { readonly keep: number; readonly logger: Logger },
+    options: { readonly keep: number; readonly logger: Logger; readonly cycleOf?: CycleOf },
   ): Promise<SnapshotStore> {
     await ensureDir(folder)
     for (const name of await readdir(folder)) {
@@ -55,7 +62,7 @@ export class SnapshotStore {
       await rm(join(folder, name), { recursive: true, force: true })
       options.logger.debug(`removed ${join(folder, name)}, left by an interrupted process`)
     }
-    return new SnapshotStore(folder, options.keep, options.logger)
+    return new SnapshotStore(folder, options.keep, options.cycleOf ?? ((): number => 0), options.logger)
   }
 
   /** Path of what `last` or `best` names, or null. */
@@ -93,6 +100,8 @@ export class SnapshotStore {
    * @throws {SnapshotError} with the path and the bytes needed when it cannot be written; earlier snapshots are untouched then
    */
   async save(name: string, content: SnapshotContent, options: { readonly best: boolean }): Promise<string> {
+    const cycle = this.#cycleOf(content.state)
+    if (cycle > 0) name = `${keptPrefix}${String(cycle).padStart(2, '0')}-${name}`
     const temporary = join(this.folder, `${temporaryPrefix}${process.pid}-${randomBytes(4).toString('hex')}`)
     let path = join(this.folder, name)
     try {
@@ -144,7 +153,8 @@ export class SnapshotStore {
 
   async #prune(): Promise<void> {
     const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best')]
-    for (const { name } of (await this.#own()).slice(this.#keep)) {
+    const passing = (await this.#own()).filter(({ name }) => !name.startsWith(keptPrefix))
+    for (const { name } of passing.slice(this.#keep)) {
       if (used.includes(name)) continue
       try {
         await rm(join(this.folder, name), { recursive: true, force: true })

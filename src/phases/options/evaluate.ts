@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import type { OptionShape } from '../../util/option-shape.ts'
 import type { Unavailable } from '../../util/unavailable.ts'
 
 /** What is measured on the test part, and of which snapshot. */
 export interface EvaluatePhaseOptions {
   readonly enabled: boolean
   readonly model: string | null
+  readonly ensemble: 'cycles' | readonly string[] | null
   readonly useEma: boolean
   readonly batchSize: number
   readonly split: 'test' | 'validation' | 'train'
@@ -16,7 +18,7 @@ export interface EvaluatePhaseOptions {
   readonly ttaRuns: number
 }
 
-export const evaluateOptionsSchema: z.ZodType<EvaluatePhaseOptions> = z.strictObject({
+const shape: OptionShape<EvaluatePhaseOptions> = {
   enabled: z.boolean().default(true),
   model: z
     .string()
@@ -25,6 +27,13 @@ export const evaluateOptionsSchema: z.ZodType<EvaluatePhaseOptions> = z.strictOb
     .default(null)
     .describe(
       'snapshot folder, or weights of the backbone with their classifier (a file, hf:<repository>); null: the last training phase of the run, else backbone.pretrained',
+    ),
+  ensemble: z
+    .union([z.literal('cycles'), z.array(z.string().min(1)).min(1)])
+    .nullable()
+    .default(null)
+    .describe(
+      'snapshots whose probabilities are averaged: paths, * for several, or cycles: those that schedule.keep_cycles left of the last training phase',
     ),
   useEma: z.boolean().default(true).describe('the averaged weights where the snapshot has them'),
   batchSize: z.number().int().positive().default(256),
@@ -35,7 +44,14 @@ export const evaluateOptionsSchema: z.ZodType<EvaluatePhaseOptions> = z.strictOb
   computeMahalanobis: z.boolean().default(false),
   computeVim: z.boolean().default(false),
   ttaRuns: z.number().int().positive().default(1).describe('1 is plain evaluation'),
-})
+}
+
+export const evaluateOptionsSchema: z.ZodType<EvaluatePhaseOptions> = z
+  .strictObject(shape)
+  .refine(({ model, ensemble }) => model === null || ensemble === null, {
+    path: ['ensemble'],
+    error: 'only one of model and ensemble can be given',
+  })
 
 export const unavailableEvaluate: readonly Unavailable[] = [
   { key: 'computeMahalanobis', what: 'the Mahalanobis score', isSet: (value) => value === true },

@@ -234,7 +234,9 @@ export function checkedTraining<T extends TrainingOptions>(
           )
       if (options.nesterov === true && options.momentum === 0)
         issue(['nesterov'], 'needs a momentum above 0, got momentum=0')
-      const { kind } = scheduleOptions(options.schedule)
+      const { kind, keepCycles } = scheduleOptions(options.schedule)
+      const cycleRule = keepCycles === true ? brokenCycleRule(options) : null
+      if (cycleRule !== null) issue(['schedule', 'keepCycles'], cycleRule)
       if (kind === 'exponential' && options.finalLrFraction === 0)
         issue(['finalLrFraction'], 'expected more than 0: an exponential schedule ends at this fraction of lr')
       if (options.finalLrFraction > 0 && !kindsWithAnEnd.includes(kind))
@@ -254,6 +256,18 @@ export function checkedTraining<T extends TrainingOptions>(
         emaDecay: options.emaDecay ?? (options.swa === false ? emaDecay : 0),
       }
     })
+}
+
+/** What keeps the end of a cycle from being a snapshot; null where nothing does. */
+function brokenCycleRule(options: TrainingOptions): string | null {
+  const { warmupEpochs, warmupSteps, warmupExamples, snapshotEvery, epochs } = options
+  if ((warmupSteps ?? 0) > 0 || (warmupExamples ?? 0) > 0 || !Number.isInteger(warmupEpochs ?? 0))
+    return 'needs cycles that end with an epoch: give the warm-up as a whole number of warmup_epochs'
+  if (snapshotEvery > 1) return 'needs a snapshot after every epoch. Remove snapshot_every'
+  const first = (warmupEpochs ?? 0) + (scheduleOptions(options.schedule).cycleEpochs ?? 0)
+  return epochs !== null && first > epochs
+    ? `no cycle ends within ${epochs} epochs; the first is over after ${first}`
+    : null
 }
 
 function oneOf<K extends keyof TrainingOptions>(

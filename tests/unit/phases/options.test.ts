@@ -179,6 +179,8 @@ test('augmentation › one thread beside a step on the processor, data.workers b
   assert.ok(augmentationThreads('cuda:0', undefined) >= 1)
 })
 
+const cycles = { kind: 'cosine_restarts', cycleEpochs: 2, keepCycles: true } as const
+
 test('options › what an optimizer, a schedule or a tool around them does not read is refused', () => {
   for (const [train, expected] of [
     [{ momentum: 0.9 }, /train\.momentum: the optimizer adamw does not read it/],
@@ -196,6 +198,13 @@ test('options › what an optimizer, a schedule or a tool around them does not r
     [{ schedule: { kind: 'step', everyEpochs: 1, everySteps: 2 } }, /only one of every_epochs/],
     [{ schedule: { kind: 'cosine', factor: 0.5 } }, /schedule\.factor: cosine does not read it/],
     [{ schedule: { kind: 'multistep', milestonesEpochs: [3, 2] } }, /expected rising numbers/],
+    [{ schedule: { kind: 'cosine', keepCycles: true } }, /schedule\.keepCycles: cosine does not read it/],
+    [{ schedule: { ...cycles, cycleEpochs: 1.5 } }, /schedule\.keepCycles: needs cycles that end with an epoch/],
+    [{ schedule: { ...cycles, cycleMultiplier: 1.5 } }, /schedule\.keepCycles: needs cycles that end with an epoch/],
+    [{ schedule: cycles, warmupSteps: 3 }, /schedule\.keepCycles: .* warm-up as a whole number of warmup_epochs/],
+    [{ schedule: cycles, warmupEpochs: 0.5 }, /schedule\.keepCycles: .* warm-up as a whole number of warmup_epochs/],
+    [{ schedule: cycles, snapshotEvery: 2 }, /schedule\.keepCycles: needs a snapshot after every epoch/],
+    [{ schedule: cycles, epochs: 2, warmupEpochs: 1 }, /schedule\.keepCycles: no cycle ends within 2 epochs/],
     [{ gradClipMode: 'value' }, /train\.gradClipMode: needs grad_clip/],
     [{ swa: true, emaDecay: 0.9 }, /train\.emaDecay: swa takes the place/],
     [{ sam: { eta: 1 } }, /train\.sam\.eta: only read with adaptive/],

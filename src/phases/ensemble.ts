@@ -1,0 +1,56 @@
+/** Several trained classifiers as one: the mean of their probabilities. */
+import { dirname, join } from 'node:path'
+import { torch, type Tensor } from '../binding/index.ts'
+import { matchingSnapshots } from '../snapshot/index.ts'
+import { forwardNetworks } from '../train/index.ts'
+import { SnapshotError } from '../util/errors.ts'
+import type { PhaseContext } from './context.ts'
+import { startingSnapshot } from './lineage.ts'
+import type { EvaluatePhaseOptions } from './options/evaluate.ts'
+import { toTeachersView } from './teachers-view.ts'
+import { openTrainedModel, type TrainedModel } from './trained-model.ts'
+
+/** @throws {SnapshotError} when there is no snapshot, or one has other classes than the first */
+export async function openClassifiers(
+  options: Pick<EvaluatePhaseOptions, 'model' | 'ensemble' | 'useEma'>,
+  context: PhaseContext,
+): Promise<[TrainedModel, ...TrainedModel[]]> {
+  const { ensemble, useEma } = options
+  if (ensemble === null) return [await openTrainedModel('evaluate', options, context)]
+  const paths = await matchingSnapshots(ensemble === 'cycles' ? [await cyclesOf(context)] : ensemble)
+  const opened: TrainedModel[] = []
+  try {
+    for (const model of paths) opened.push(await openTrainedModel('evaluate', { model, useEma }, context))
+    const [first, ...others] = opened as [TrainedModel, ...TrainedModel[]]
+    for (const { source, spec } of others)
+      if (spec.classNames.join('\0') !== first.spec.classNames.join('\0'))
+        throw new SnapshotError(
+          `evaluate.ensemble: expected classifiers of the same classes, but those of ${source} differ from those of ${first.source}.`,
+        )
+    return [first, ...others]
+  } catch (error) {
+    for (const { pair } of opened) pair.dispose()
+    throw error
+  }
+}
+
+/** Beside the snapshots of the last training phase. */
+async function cyclesOf(context: PhaseContext): Promise<string> {
+  const snapshot = await startingSnapshot('evaluate', { path: null, option: '' }, context)
+  return join(snapshot === null ? context.run.snapshots : dirname(snapshot.path), 'cycle-*')
+}
+
+/** @param images as the first one sees them @returns logits of the one, or what has the mean probabilities and the mean energy of several */
+export async function classify(models: readonly [TrainedModel, ...TrainedModel[]], images: Tensor): Promise<Tensor> {
+  const { ops } = torch
+  const logits: Tensor[] = []
+  for (const { pair, spec } of models) {
+    const { outputs } = await forwardNetworks(pair, toTeachersView(images, models[0].spec, spec), 'float32')
+    logits.push(ops.mul(outputs, spec.logitScale))
+  }
+  const [only] = logits
+  if (only !== undefined && logits.length === 1) return only
+  const all = ops.stack(logits)
+  const meanLog = ops.add(ops.logsumexp(ops.logSoftmax(all, 2), [0]), -Math.log(logits.length))
+  return ops.add(meanLog, ops.mean(ops.logsumexp(all, [2], true), [0]))
+}

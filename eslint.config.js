@@ -27,7 +27,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['tests/**/*.ts'],
+    files: ['tests/**/*.ts', 'src/conformance/*.ts'],
     rules: {
       '@typescript-eslint/await-thenable': 'off',
       // node:test's describe and test return promises that the runner awaits.

@@ -7,7 +7,7 @@ import { dataOptionsSchema, datasetNames, formats, openDataset } from '../../src
 import type { DatasetName, DatasetSplits } from '../../src/data/index.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 import { fixtures } from '../support/dataset-fixtures.ts'
-import { datasetSuite } from './dataset-suite.ts'
+import { datasetSuite } from '../../src/conformance/dataset-suite.ts'
 
 /** Published sets: their files are those of idx, or have tests of their own (tests/unit/data/cifar.test.ts). */
 const published: readonly DatasetName[] = ['cifar10', 'cifar100', 'mnist', 'fashion_mnist']

@@ -1,6 +1,6 @@
 /**
  * The contract of a pruner: whether a running trial should stop, as a pure function of the intermediate values of all trials, asked
- * after each report. tests/conformance/pruner-suite.ts checks it.
+ * after each report. src/conformance/pruner-suite.ts checks it.
  */
 import type { Direction, Report, Trial } from '../trial.ts'
 

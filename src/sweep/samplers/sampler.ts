@@ -2,7 +2,7 @@
  * The contract of a sampler: parameters for the next trial, as a pure function of what is asked.
  *
  * Pure means: the same request gives the same parameters, in any process, at any time. All randomness is keyed by (seed, number,
- * parameter), see random.ts. That is what makes a sweep resume exactly; tests/conformance/sampler-suite.ts checks it.
+ * parameter), see random.ts. That is what makes a sweep resume exactly; src/conformance/sampler-suite.ts checks it.
  */
 import type { Params, Space } from '../space/space.ts'
 import type { Direction, Trial } from '../trial.ts'

@@ -3,7 +3,7 @@
  *
  * Every change is one step that happens wholly or not at all. A trial is started by one worker at a time; only its present claim
  * (owner and attempt) can report on it or finish it, so that a worker that was given up for dead cannot count a trial twice.
- * tests/conformance/storage-suite.ts checks this.
+ * src/conformance/storage-suite.ts checks this.
  */
 import type { ParameterDefinition, Params } from '../space/space.ts'
 import type { Direction, Failure, Trial } from '../trial.ts'

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { detectors, EnergyDetector, energyScores } from '../../../src/ood/index.ts'
 import { ConfigError, NonFiniteError, ShapeError } from '../../../src/util/errors.ts'
-import { detectorSuite } from '../../conformance/detector-suite.ts'
+import { detectorSuite } from '../../../src/conformance/detector-suite.ts'
 
 for (const [name, create] of Object.entries(detectors)) detectorSuite(name, create)
 

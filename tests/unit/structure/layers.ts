@@ -11,7 +11,7 @@ export const layers: readonly (readonly string[])[] = [
   ],
   ['train', 'evaluation'],
   ['phases', 'sweep'],
-  ['config'],
+  ['config', 'conformance'],
   ['cli'],
 ]
 

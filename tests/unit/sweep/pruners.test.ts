@@ -11,8 +11,8 @@ import {
   type Pruner,
   type Trial,
 } from '../../../src/sweep/index.ts'
-import { prunerSuite } from '../../conformance/pruner-suite.ts'
-import { completeTrial } from '../../conformance/sampler-suite.ts'
+import { prunerSuite } from '../../../src/conformance/pruner-suite.ts'
+import { completeTrial } from '../../../src/conformance/sampler-suite.ts'
 
 prunerSuite('none', () => new NoPruner(), { prunes: false })
 prunerSuite('median', () => new MedianPruner())

@@ -11,7 +11,7 @@ import {
   type Sampler,
   type Trial,
 } from '../../../src/sweep/index.ts'
-import { completeTrial, samplerSuite } from '../../conformance/sampler-suite.ts'
+import { completeTrial, samplerSuite } from '../../../src/conformance/sampler-suite.ts'
 
 samplerSuite('random', () => new RandomSampler())
 samplerSuite('quasi-random', () => new QuasiRandomSampler())

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { PostgresStorage } from '../../../src/sweep/index.ts'
-import { definition, storageSuite } from '../../conformance/storage-suite.ts'
+import { definition, storageSuite } from '../../../src/conformance/storage-suite.ts'
 import { noPostgres, postgresPrograms, startPostgres, type PostgresServer } from '../../support/postgres.ts'
 
 const programs = postgresPrograms()

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { JournalStorage, MemoryStorage, openStorage, type Storage } from '../../../src/sweep/index.ts'
-import { definition, storageSuite } from '../../conformance/storage-suite.ts'
+import { definition, storageSuite } from '../../../src/conformance/storage-suite.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'trivium-journal-'))
 after(() => rmSync(folder, { recursive: true, force: true }))

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Detector, DetectorTrainingInput } from '../../src/ood/index.ts'
+import type { Detector, DetectorTrainingInput } from '../ood/index.ts'
 
 const CLASSES = 3
 const FEATURES = 6

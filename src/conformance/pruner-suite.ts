@@ -1,7 +1,7 @@
 /** What every pruner must do. A pruner's test calls `prunerSuite(name, create)`; a user's own pruner is tested the same way. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Direction, Pruner, Trial } from '../../src/sweep/index.ts'
+import type { Direction, Pruner, Trial } from '../sweep/index.ts'
 import { completeTrial } from './sampler-suite.ts'
 
 /** `prunes: false` for one that lets everything run. */

@@ -10,7 +10,7 @@ import {
   type Params,
   type Sampler,
   type Trial,
-} from '../../src/sweep/index.ts'
+} from '../sweep/index.ts'
 
 export interface SamplerSuiteOptions {
   /** the kinds of spaces that it refuses, by `check` with a clear error; default: none */

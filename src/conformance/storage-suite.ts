@@ -11,7 +11,7 @@ import {
   type StudyDefinition,
   type Suggest,
   type Trial,
-} from '../../src/sweep/index.ts'
+} from '../sweep/index.ts'
 
 export interface StorageSuiteOptions {
   /** a storage of its own place, so that `create(place)` twice are two processes' views of one; place is new for each test */

@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Dataset } from '../../src/data/index.ts'
-import { ShapeError } from '../../src/util/errors.ts'
+import type { Dataset } from '../data/index.ts'
+import { ShapeError } from '../util/errors.ts'
 
 /** @param open a data set of at least 2 samples; called for each test */
 export function datasetSuite(name: string, open: () => Promise<Dataset>): void {

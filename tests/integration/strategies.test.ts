@@ -1,9 +1,9 @@
 /** Every value of `augmentations` and `mix_method` that a configuration may name, in every training phase. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, describe, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { pipelineConfigSchema, runPipeline, trainingPhaseNames } from '../../src/phases/index.ts'
 import { ConfigError } from '../../src/util/errors.ts'
 
@@ -11,24 +11,42 @@ const root = mkdtempSync(join(tmpdir(), 'trivium-strategies-'))
 after(() => rmSync(root, { recursive: true, force: true }))
 
 let runs = 0
-/** Two steps of each phase with the same options. */
-async function trains(
-  options: object,
-  backbone: object = { name: 'small_cnn', width: 8 },
-  phases = trainingPhaseNames,
-) {
-  const quick = { steps: 2, batchSize: 16, emaDecay: 0.9, useValidation: false, ...options }
+type Phase = (typeof trainingPhaseNames)[number]
+interface Setting {
+  readonly backbone?: object
+  readonly phases?: readonly Phase[]
+}
+
+/** Two steps of each phase. @returns what names the weights that each phase ended with */
+async function train(optionsOf: (phase: Phase) => object, setting: Setting = {}): Promise<Map<Phase, string>> {
+  const { backbone = { name: 'small_cnn', width: 8 }, phases = trainingPhaseNames } = setting
+  const quick = { steps: 2, batchSize: 16, emaDecay: 0.9, useValidation: false }
+  const name = `run${runs++}`
   const config = pipelineConfigSchema.parse({
-    run: { name: `run${runs++}`, directory: root },
+    run: { name, directory: root },
     device: 'cpu',
     data: { dataset: 'digits', imageSize: 32 },
     backbone,
-    ...Object.fromEntries(trainingPhaseNames.map((name) => [name, quick])),
+    ...Object.fromEntries(trainingPhaseNames.map((phase) => [phase, { ...quick, ...optionsOf(phase) }])),
   })
   const result = await runPipeline(config, { phases: [...phases] })
   assert.equal(result.outcome, 'finished')
   assert.equal(result.phases.length, phases.length)
   for (const { metrics } of result.phases) assert.equal(metrics.steps, 2)
+  return new Map(phases.map((phase) => [phase, weightsOf(name, phase)]))
+}
+
+function weightsOf(run: string, phase: Phase): string {
+  const folder = realpathSync(join(root, 'snapshots', run, phase, 'last'))
+  const { files } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as {
+    files: Record<string, unknown>
+  }
+  assert.ok(files['backbone.safetensors'] !== undefined)
+  return JSON.stringify(files['backbone.safetensors'])
+}
+
+async function trains(options: object, backbone?: object): Promise<void> {
+  await train(() => options, backbone === undefined ? {} : { backbone })
 }
 
 describe('every training phase', () => {
@@ -52,10 +70,31 @@ describe('every training phase', () => {
 for (const phase of trainingPhaseNames)
   test(`${phase} › mixtoken in a convolutional network is refused before anything is trained`, async () => {
     await assert.rejects(
-      trains({ mixMethod: 'mixtoken', steps: 1e6 }, undefined, [phase]),
+      train(() => ({ mixMethod: 'mixtoken', steps: 1e6 }), { phases: [phase] }),
       (error: unknown) =>
         error instanceof ConfigError &&
         error.option?.join('.') === `${phase}.mixMethod` &&
         /Use cutmix/.test(error.message),
     )
   })
+
+describe('each training phase heeds its own options', () => {
+  const plain = new Map<Phase, string>()
+  before(async () => {
+    for (const [phase, weights] of await train(() => ({}))) plain.set(phase, weights)
+  })
+  const settings = [
+    { augmentations: { invert: { p: 1 } } },
+    { mixMethod: 'mixup' },
+    { mixMethod: 'cutout' },
+    { useManifoldMixup: true },
+  ]
+  for (const phase of trainingPhaseNames)
+    for (const options of settings)
+      test(`${phase} › ${JSON.stringify(options)} leads to other weights, in that phase alone`, async () => {
+        const earlier = trainingPhaseNames.slice(0, trainingPhaseNames.indexOf(phase))
+        const found = await train((name) => (name === phase ? options : {}), { phases: [...earlier, phase] })
+        for (const name of earlier) assert.equal(found.get(name), plain.get(name), name)
+        assert.notEqual(found.get(phase), plain.get(phase))
+      })
+})

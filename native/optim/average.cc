@@ -1,6 +1,7 @@
 #include "optim/average.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_foreach_lerp.h>
 
 #include <utility>
@@ -38,7 +39,10 @@ void ema_update(const std::vector<torch::Tensor>& shadow, const std::vector<torc
       copy.copy_(source[i]);  // a mean of batch counters means nothing
     }
   }
-  if (!averaged.empty()) at::_foreach_lerp_(averaged, towards, 1.0 - decay);
+  if (averaged.empty()) return;
+  // lerp gives the same to the bit, but would leave NaN where the shadow is NaN.
+  if (decay == 0) return at::_foreach_copy_(averaged, towards);
+  at::_foreach_lerp_(averaged, towards, 1.0 - decay);
 }
 
 Average::Average(std::vector<torch::Tensor> shadow, std::vector<torch::Tensor> source)

@@ -38,6 +38,7 @@ export class SnapshotStore {
   readonly #keep: number
   readonly #cycleOf: CycleOf
   readonly #logger: Logger
+  #held: string | null = null
 
   private constructor(folder: string, keep: number, cycleOf: CycleOf, logger: Logger) {
     this.folder = folder
@@ -69,6 +70,11 @@ export class SnapshotStore {
   async pointer(name: 'best' | 'last'): Promise<string | null> {
     const target = await readPointer(this.folder, name)
     return target === null ? null : join(this.folder, target)
+  }
+
+  /** Keeps this snapshot, and no longer the one that was held before, however many newer ones there are. */
+  hold(name: string | null): void {
+    this.#held = name
   }
 
   /**
@@ -131,7 +137,7 @@ export class SnapshotStore {
 
   /** An unacknowledged snapshot of that name (written just before a kill) makes room; one that is in use does not. */
   async #freeName(name: string): Promise<string> {
-    const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best')]
+    const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best'), this.#held]
     const existing = await readdir(this.folder)
     let free = name
     for (let count = 2; existing.includes(free); count++) {
@@ -152,7 +158,7 @@ export class SnapshotStore {
   }
 
   async #prune(): Promise<void> {
-    const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best')]
+    const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best'), this.#held]
     const passing = (await this.#own()).filter(({ name }) => !name.startsWith(keptPrefix))
     for (const { name } of passing.slice(this.#keep)) {
       if (used.includes(name)) continue

@@ -6,6 +6,7 @@ import type { Snapshot, SnapshotStore } from '../snapshot/index.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Monitor } from './best-epoch.ts'
 import type { Callback } from './callback.ts'
+import type { NonFiniteOptions } from './non-finite.ts'
 import type { RateOptions } from './rate.ts'
 import type { TrainingState } from './state.ts'
 import type { Networks, TrainingTask } from './task.ts'
@@ -45,6 +46,8 @@ export interface LoopOptions {
   readonly snapshotEvery: number
   /** after so many minutes without one, a snapshot in the middle of an epoch; default 0, never */
   readonly snapshotMinutes?: number
+  /** default: abort */
+  readonly nonFinite?: NonFiniteOptions
   readonly seed: number
 }
 
@@ -61,6 +64,8 @@ export interface LoopParts {
   readonly signal: AbortSignal
   /** goes on from here; null starts at step 0 */
   readonly resumeFrom: Snapshot | null
+  /** steps that broke, where `resumeFrom` is what was gone back to; default: as the snapshot has them */
+  readonly rewinds?: readonly number[]
   /** what the weights belong to, stored in state.json */
   readonly network: unknown
   /** parameters that are frozen for the first epochs; null or left out: what is trainable stays so */

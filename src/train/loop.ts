@@ -6,8 +6,9 @@
  * and each epoch: Lookahead's pull → mean of weights → validate (averaged weights where there are any) → history → plateau → callbacks →
  * snapshot → stop early?
  */
+import { basename } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { torch, type Tensor } from '../binding/index.ts'
+import { torch } from '../binding/index.ts'
 import type { Batch } from '../data/index.ts'
 import {
   durationInSteps,
@@ -20,15 +21,19 @@ import {
 } from '../optim/index.ts'
 import { readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { HistoryWriter, type EpochRecord } from '../tracking/index.ts'
+import { NonFiniteError } from '../util/errors.ts'
 import { isBetter } from './best-epoch.ts'
 import type { Callback } from './callback.ts'
 import { Control } from './control.ts'
+import { addToSums, epochRecord, measure } from './epoch.ts'
 import type { LoopOptions, LoopParts, LoopResult, Thaw } from './loop-parts.ts'
-import { NonFiniteGuard } from './non-finite.ts'
+import { abortAtOnce, NonFiniteGuard, type NonFiniteOptions } from './non-finite.ts'
+import { brokenWeights } from './non-finite-origin.ts'
 import { Rate } from './rate.ts'
-import { emptySums, initialState, parseTrainingState, type EpochSums, type TrainingState } from './state.ts'
+import { loadTensors, saveTraining } from './saved.ts'
+import { emptySums, initialState, parseTrainingState, type TrainingState } from './state.ts'
 import { estimateStatistics } from './statistics.ts'
-import { Stepper, type StepResult } from './step.ts'
+import { Stepper } from './step.ts'
 import type { Validation } from './task.ts'
 
 /**
@@ -57,6 +62,7 @@ class TrainingRun {
   readonly #callbacks: readonly Callback[]
   readonly #control: Control
   readonly #guard: NonFiniteGuard
+  readonly #nonFinite: NonFiniteOptions
   #state: TrainingState
 
   constructor(options: LoopOptions, parts: LoopParts) {
@@ -82,11 +88,13 @@ class TrainingRun {
         ? null
         : new WeightAverage([networks.backbone, networks.head], [emaNetworks.backbone, emaNetworks.head])
     const clip = { mode: gradClip > 0 ? gradClipMode : 'none', limit: gradClip } as const
+    this.#nonFinite = options.nonFinite ?? abortAtOnce
+    const holds = this.#nonFinite.policy === 'skip' || options.precision === 'float16'
     this.#stepper = new Stepper(
-      { seed: options.seed, optimizer: options.optimizer, clip, sam, lookahead },
+      { seed: options.seed, optimizer: options.optimizer, clip, sam, lookahead, holds },
       { task, networks, average: this.#average },
     )
-    this.#guard = new NonFiniteGuard(task.name)
+    this.#guard = new NonFiniteGuard(task.name, this.#nonFinite, parts.logger)
     this.#callbacks = parts.callbacks ?? []
     this.#control = new Control(size.stepsPerEpoch, () => this.#restoreBest())
     this.#state = initialState(task.name, options.seed, parts.network)
@@ -116,15 +124,25 @@ class TrainingRun {
   }
 
   async run(): Promise<LoopResult> {
+    try {
+      return await this.#run()
+    } catch (error) {
+      throw error instanceof NonFiniteError ? this.#guard.rewound(error, this.#state, this.#parts.store.folder) : error
+    }
+  }
+
+  async #run(): Promise<LoopResult> {
     const { signal, task, logs, logger } = this.#parts
     if (this.#parts.resumeFrom !== null) await this.#restore(this.#parts.resumeFrom)
+    if (this.#nonFinite.policy === 'rewind' && this.#state.anchor === null) await this.#save(false)
+    this.#parts.store.hold(this.#state.anchor)
     for (const callback of this.#callbacks) await callback.onStart?.({ phase: task.name, epochs: this.#totalEpochs })
     using history = await HistoryWriter.open({ directory: logs, phase: task.name, resumeAfterEpoch: this.#state.epoch })
     while (!this.#state.finished) {
       await this.#trainEpoch()
       const started = performance.now()
       if (!signal.aborted) await this.#settleWeights()
-      const validation = signal.aborted ? null : await this.#validate()
+      const validation = signal.aborted ? null : await measure(this.#parts)
       if (validation === null) {
         await this.#save(false)
         return this.#result('interrupted')
@@ -188,8 +206,13 @@ class TrainingRun {
   }
 
   async #trainStep(batches: readonly Batch[]): Promise<void> {
-    const { step, updates, epoch, sums, scaler, sincePull, batchInEpoch } = this.#state
+    const { step, updates, epoch, sums, scaler, sincePull, batchInEpoch, skipped, rewinds } = this.#state
     const at = { step: step + 1, epoch: epoch + 1 }
+    if (rewinds.includes(at.step)) {
+      this.#parts.logger.info(`${this.#parts.task.name}: step ${at.step} is left out, where it broke before`)
+      this.#state = { ...this.#state, step: at.step, batchInEpoch: batchInEpoch + batches.length }
+      return
+    }
     const learningRate = this.#learningRateAt(this.#state)
     const isScaled = this.#options.precision === 'float16'
     const averages = this.#options.swa == null && this.#average !== null
@@ -202,8 +225,10 @@ class TrainingRun {
       averageDecay: averages ? emaDecayAt(updates, this.#options.emaDecay) : null,
     })
     const { broken } = result
-    if (broken !== null && !isScaled) this.#guard.check(broken, result.value, at, await this.#lastSnapshot())
-    if (broken !== 'loss') this.#guard.check('loss', result.loss, at, null)
+    const isSkipped = broken !== null && !isScaled
+    const skips = isSkipped ? skipped.inRow + 1 : 0
+    if (isSkipped) this.#guard.leaveOut({ ...result, what: broken }, at, skips, await this.#lastSnapshot())
+    if (broken !== 'loss') this.#guard.finite(result.loss, at.step)
     this.#state = {
       ...this.#state,
       step: step + 1,
@@ -211,10 +236,11 @@ class TrainingRun {
       batchInEpoch: batchInEpoch + batches.length,
       sums: broken === 'loss' ? sums : addToSums(sums, result),
       scaler: isScaled ? scalerAfter(scaler, broken !== null) : scaler,
+      skipped: { inRow: skips, total: skipped.total + Math.sign(skips) },
       sincePull: result.sincePull,
     }
     const verdict = broken === null ? null : scalerVerdict(this.#state.scaler)
-    if (verdict !== null) this.#guard.giveUp(verdict, at, await this.#lastSnapshot())
+    if (verdict !== null) throw this.#guard.scaler(verdict, result.origin, at, await this.#lastSnapshot())
     const event = {
       ...at,
       totalSteps: this.#totalSteps,
@@ -250,39 +276,11 @@ class TrainingRun {
     }
   }
 
-  /** Null when it was interrupted. */
-  async #validate(): Promise<Validation | null> {
-    const { task, networks, emaNetworks, signal } = this.#parts
-    if (task.validate === null) return { loss: null, accuracy: null }
-    const measured = emaNetworks ?? networks
-    measured.backbone.train(false)
-    measured.head.train(false)
-    const { validate } = task
-    try {
-      return await torch.scope(() => torch.noGrad(() => validate(measured, signal)))
-    } catch (error) {
-      if (signal.aborted) return null
-      throw error
-    }
-  }
-
   #closeEpoch(validation: Validation, validationSeconds: number): EpochRecord {
-    const { task } = this.#parts
-    const { sums, step, updates, plateau } = this.#state
+    const { step, updates, plateau } = this.#state
     const epoch = this.#state.epoch + 1
-    const samples = Math.max(1, sums.samples)
-    const record: EpochRecord = {
-      phase: task.name,
-      epoch,
-      step,
-      seconds: Number((sums.seconds + validationSeconds).toFixed(3)),
-      lr: this.#learningRateAt({ step: Math.max(0, step - 1), updates: Math.max(0, updates - 1), plateau }),
-      train_loss: sums.loss / samples,
-      train_accuracy: sums.correct === null ? null : sums.correct / samples,
-      val_loss: validation.loss,
-      val_accuracy: validation.accuracy,
-      images_per_second: Number((sums.samples / Math.max(1e-9, sums.seconds)).toFixed(1)),
-    }
+    const lr = this.#learningRateAt({ step: Math.max(0, step - 1), updates: Math.max(0, updates - 1), plateau })
+    const record = epochRecord(this.#parts.task.name, this.#state, { lr, validation, validationSeconds })
     const opinion = this.#callbacks.find((callback) => 'isBest' in callback)
     const { best } = this.#state
     const improved = best === null || (opinion?.isBest?.(record) ?? isBetter(validation, best, this.#options.monitor))
@@ -312,28 +310,23 @@ class TrainingRun {
   }
 
   async #save(best: boolean): Promise<void> {
-    const { store, networks, emaNetworks, network, task } = this.#parts
+    const { networks, store } = this.#parts
     const { epoch, step, batchInEpoch } = this.#state
-    const name = `epoch-${String(epoch).padStart(4, '0')}${batchInEpoch === 0 ? '' : `-step-${String(step).padStart(7, '0')}`}`
-    await torch.scope(async () => {
-      const parts = new Map<string, ReadonlyMap<string, Tensor>>([
-        ['backbone', networks.backbone.stateDict()],
-        ['head', networks.head.stateDict()],
-      ])
-      if (emaNetworks !== null) {
-        parts.set('ema_backbone', emaNetworks.backbone.stateDict())
-        parts.set('ema_head', emaNetworks.head.stateDict())
-      }
-      parts.set('optimizer', await this.#stepper.optimizer.state())
-      const remembered = task.state?.()
-      if (remembered !== undefined && remembered.size > 0) parts.set('task', remembered)
-      await store.save(
-        name,
-        { parts, state: this.#savedState(), order: step, metadata: { format: 'pt', trivium: JSON.stringify(network) } },
-        { best },
-      )
-    })
+    const origin = brokenWeights(networks, true)
+    if (origin !== '')
+      throw this.#guard.weights(origin, { step, epoch: epoch + Math.sign(batchInEpoch) }, await this.#lastSnapshot())
+    const path = await saveTraining(this.#parts, this.#stepper, this.#savedState(), best)
+    if (this.#isAnchor(this.#state)) {
+      this.#state = { ...this.#state, anchor: basename(path) }
+      store.hold(basename(path))
+    }
     this.#savedAt = performance.now()
+  }
+
+  /** Whether a rewind may go back to it: a snapshot that is written whether or not the process was ever stopped. */
+  #isAnchor({ epoch, batchInEpoch, best, finished }: TrainingState): boolean {
+    const isDue = epoch % this.#options.snapshotEvery === 0 || finished || (best?.epoch ?? epoch) === epoch
+    return this.#nonFinite.policy === 'rewind' && batchInEpoch === 0 && (isDue || this.#parts.task.validate === null)
   }
 
   #savedState(): TrainingState {
@@ -344,8 +337,17 @@ class TrainingRun {
   }
 
   async #restore(snapshot: Snapshot): Promise<void> {
-    const { network, thaw } = this.#parts
-    this.#state = { ...parseTrainingState(snapshot.state, snapshot.path), network }
+    const { network, thaw, rewinds: given } = this.#parts
+    const saved = parseTrainingState(snapshot.state, snapshot.path)
+    const isAnchor = this.#isAnchor(saved) || (saved.anchor === null && this.#nonFinite.policy === 'rewind')
+    const rewinds = given ?? saved.rewinds
+    this.#state = {
+      ...saved,
+      network,
+      rewinds,
+      anchor: isAnchor ? basename(snapshot.path) : saved.anchor,
+      learningRateScale: saved.learningRateScale * this.#nonFinite.lrFactor ** (rewinds.length - saved.rewinds.length),
+    }
     this.#control.resume(this.#state.learningRateScale, this.#state.addedSteps)
     for (const callback of this.#callbacks)
       if (Object.hasOwn(this.#state.callbacks, callback.name)) callback.restore?.(this.#state.callbacks[callback.name])
@@ -368,15 +370,7 @@ class TrainingRun {
   }
 
   async #load(snapshot: Snapshot, withOptimizer: boolean): Promise<void> {
-    const { networks, emaNetworks, task } = this.#parts
-    await torch.scope(async () => {
-      await networks.backbone.loadStateDict(await snapshot.load('backbone'))
-      await networks.head.loadStateDict(await snapshot.load('head'))
-      await emaNetworks?.backbone.loadStateDict(await snapshot.load('ema_backbone'))
-      await emaNetworks?.head.loadStateDict(await snapshot.load('ema_head'))
-      if (withOptimizer) await this.#stepper.optimizer.loadState(await snapshot.load('optimizer'))
-      if (snapshot.parts.includes('task')) await task.restore?.(await snapshot.load('task'))
-    })
+    await loadTensors(this.#parts, snapshot, withOptimizer ? this.#stepper : null)
   }
 
   #lastSnapshot(): Promise<string | null> {
@@ -387,14 +381,5 @@ class TrainingRun {
     const { store } = this.#parts
     const last = (await store.pointer('last')) ?? store.folder
     return { outcome, state: this.#state, last, best: (await store.pointer('best')) ?? last }
-  }
-}
-
-function addToSums(sums: EpochSums, { loss, samples, correct }: StepResult): EpochSums {
-  return {
-    ...sums,
-    loss: sums.loss + loss * samples,
-    samples: sums.samples + samples,
-    correct: correct === null ? sums.correct : (sums.correct ?? 0) + correct,
   }
 }

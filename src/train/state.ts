@@ -39,6 +39,12 @@ export interface TrainingState {
   readonly plateau: PlateauState
   /** weights that the plain mean (SWA) holds */
   readonly averaged: number
+  /** steps left out because they were not finite, by `non_finite: skip` */
+  readonly skipped: { readonly inRow: number; readonly total: number }
+  /** steps that broke and were gone back from, by `non_finite: rewind`; they are left out when they come again */
+  readonly rewinds: readonly number[]
+  /** the snapshot that a rewind goes back to: that of an epoch's end, whenever the process was stopped since */
+  readonly anchor: string | null
   /** what callbacks made of the course: TrainingControl */
   readonly learningRateScale: number
   readonly addedSteps: number
@@ -67,6 +73,9 @@ const schema: z.ZodType<TrainingState> = z.object({
   sincePull: count,
   plateau: z.object({ best: measured, waited: count, fraction: z.number().positive() }),
   averaged: count,
+  skipped: z.object({ inRow: count, total: count }).default({ inRow: 0, total: 0 }),
+  rewinds: z.array(count).default([]),
+  anchor: z.string().nullable().default(null),
   learningRateScale: z.number().positive(),
   addedSteps: count,
   callbacks: z.record(z.string(), z.unknown()),
@@ -93,6 +102,9 @@ export function initialState(phase: string, seed: number, network: unknown): Tra
     sincePull: 0,
     plateau: plateauStart,
     averaged: 0,
+    skipped: { inRow: 0, total: 0 },
+    rewinds: [],
+    anchor: null,
     learningRateScale: 1,
     addedSteps: 0,
     callbacks: {},

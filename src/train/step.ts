@@ -19,6 +19,7 @@ import {
   type WeightAverage,
 } from '../optim/index.ts'
 import { heldState } from './held-state.ts'
+import { originOfGradient, originOfLoss } from './non-finite-origin.ts'
 import type { Networks, TrainingTask } from './task.ts'
 
 export interface StepOptions {
@@ -27,6 +28,8 @@ export interface StepOptions {
   readonly clip: { readonly mode: ClipMode; readonly limit: number }
   readonly sam: SamOptions | null
   readonly lookahead: LookaheadOptions | null
+  /** a step that was not finite leaves no trace: running statistics and what the task remembers are put back too */
+  readonly holds: boolean
 }
 
 export interface StepRequest {
@@ -54,6 +57,8 @@ export interface StepResult {
   readonly broken: 'loss' | 'gradient norm' | null
   /** the number that was not finite, else the loss */
   readonly value: number
+  /** where it comes from, in words; "" when nothing broke or nothing is known */
+  readonly origin: string
   readonly sincePull: number
 }
 
@@ -108,21 +113,32 @@ export class Stepper {
   }
 
   async #step(request: StepRequest): Promise<StepResult> {
-    const { sam, lookahead, clip } = this.#options
+    const { sam, lookahead, clip, holds } = this.#options
     const { learningRate, lossScale, sincePull, averageDecay } = request
-    const before = sam === null ? null : await heldState(this.#networks, this.#task)
+    const before = sam === null && !holds ? null : await heldState(this.#networks, this.#task)
     const pass = await this.#pass(request)
     const { loss, parts, correct, samples } = pass
     const done = { loss, parts, correct, samples, sincePull }
-    if (!pass.finite) return this.#broken(done, 'loss', loss)
+    const broken = async (what: 'loss' | 'gradient norm', value: number, of: PassResult): Promise<StepResult> => {
+      await this.optimizer.descend()
+      const { batches } = request
+      const origin =
+        what === 'loss'
+          ? originOfLoss(batches, this.#networks, of.parts)
+          : originOfGradient(this.#task, this.#networks, this.#options.optimizer)
+      await this.optimizer.zeroGrad()
+      await before?.putBack()
+      return { ...done, gradientNorm: what === 'loss' ? NaN : value, broken: what, value, origin }
+    }
+    if (!pass.finite) return broken('loss', loss, pass)
     if (sam !== null && before !== null) {
       const after = await heldState(this.#networks, this.#task)
       const norm = await this.optimizer.ascend(sam, 1 / lossScale)
-      if (!Number.isFinite(norm)) return this.#broken(done, 'gradient norm', norm)
+      if (!Number.isFinite(norm)) return broken('gradient norm', norm, pass)
       await before.putBack()
       const second = await this.#pass(request)
       await after.putBack()
-      if (!second.finite) return this.#broken(done, 'loss', second.loss)
+      if (!second.finite) return broken('loss', second.loss, second)
     }
     const pulls = lookahead !== null && sincePull + 1 >= lookahead.k
     const average = averageDecay === null ? null : this.#average
@@ -134,29 +150,19 @@ export class Stepper {
       average: pulls ? null : (average?.native ?? null),
       averageDecay: averageDecay ?? 0,
     })
-    if (!applied) return this.#broken(done, 'gradient norm', gradientNorm)
+    if (!applied) return broken('gradient norm', gradientNorm, pass)
     if (pulls) {
       await this.pull()
       await average?.update(averageDecay ?? 0)
     }
     const since = lookahead === null || pulls ? 0 : sincePull + 1
-    return { ...done, gradientNorm, broken: null, value: loss, sincePull: since }
+    return { ...done, gradientNorm, broken: null, value: loss, origin: '', sincePull: since }
   }
 
   /** Lookahead: the slow weights go towards the fast ones, which become them. */
   async pull(): Promise<void> {
     const { lookahead } = this.#options
     if (lookahead !== null) await this.optimizer.pullSlowWeights(lookahead.alpha)
-  }
-
-  async #broken(
-    done: Omit<StepResult, 'gradientNorm' | 'broken' | 'value'>,
-    broken: 'loss' | 'gradient norm',
-    value: number,
-  ): Promise<StepResult> {
-    await this.optimizer.descend()
-    await this.optimizer.zeroGrad()
-    return { ...done, gradientNorm: broken === 'loss' ? NaN : value, broken, value }
   }
 
   /** Gradients of the mean loss over all images of the batches, times the loss scale. */
@@ -172,9 +178,9 @@ export class Stepper {
         const loss = output.loss.item()
         result.loss += loss * share
         result.finite = Number.isFinite(loss)
-        if (!result.finite) return
         for (const [name, value] of Object.entries(output.parts))
           result.parts[name] = (result.parts[name] ?? 0) + value * share
+        if (!result.finite) return
         if (output.correct !== null) result.correct = (result.correct ?? 0) + output.correct
         const factor = share * lossScale
         await torch.backward(factor === 1 ? output.loss : torch.ops.mul(output.loss, factor))

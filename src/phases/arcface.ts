@@ -19,6 +19,7 @@ export const arcfacePhase: Phase<ArcFaceOptions> = {
         logitScale: options.scale,
         views: 1,
         unavailable: unavailableArcface,
+        labelLoss: marginKindOf(options),
         task(parts) {
           if (options.backboneLrScale === 0) parts.pair.backbone.setRequiresGrad(false)
           const { scale } = options

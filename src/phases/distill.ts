@@ -26,6 +26,7 @@ export const distillPhase: Phase<DistillOptions> = {
         logitScale: options.scale,
         views: 1,
         unavailable: unavailableDistill,
+        ...(options.alpha < 1 ? { labelLoss: options.hardLoss } : {}),
         async task(parts) {
           const { alpha, featureWeight, embeddingWeight, scale } = options
           const { device, seed, data } = context

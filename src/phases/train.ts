@@ -29,6 +29,7 @@ export const trainPhase: Phase<TrainOptions> = {
         views: options.jsdWeight > 0 ? versions : 1,
         consistency: options.jsdWeight > 0,
         unavailable: unavailableTrain,
+        labelLoss: options.lossFunction,
         task(parts) {
           const loss = new LabelLoss('train', options.lossFunction, options, {
             train: context.data.train,

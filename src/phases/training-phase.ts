@@ -7,37 +7,35 @@ import { join } from 'node:path'
 import { torch } from '../binding/index.ts'
 import { evaluationPlan, localCropAugmentations, type AugmentationOptions, type AugmentPlan } from '../augment/index.ts'
 import { Loader, namedSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
-import {
-  adapterOptions,
-  attachAdapters,
-  hasAdapters,
-  sameAdapters,
-  withoutAdapters,
-  type BackboneOptions,
-} from '../models/index.ts'
+import { hasAdapters } from '../models/index.ts'
 import { cycleEndedAt, scheduleOptions } from '../optim/index.ts'
-import { findSnapshot, SnapshotStore, type Snapshot } from '../snapshot/index.ts'
+import { findSnapshot, SnapshotStore } from '../snapshot/index.ts'
 import {
   ControlFile,
   HaltPrompt,
   LearningRateAdjuster,
   parseTrainingState,
   runTraining,
+  trainWithRewinds,
+  type Beginning,
   type Callback,
   type LoopResult,
   type Thaw,
   type TrainingState,
   type TrainingTask,
 } from '../train/index.ts'
-import { ConfigError, SnapshotError } from '../util/errors.ts'
+import { ConfigError } from '../util/errors.ts'
 import { findUnavailable, type Unavailable } from '../util/unavailable.ts'
+import { adopt, adoptable, startingBackbone } from './adopt.ts'
 import { predecessors, type PhaseContext, type PhaseName, type PhaseResult, type Precision } from './context.ts'
 import { checkDevice } from './device-limits.ts'
 import { freezeBackbone } from './freezing.ts'
 import { resizeToFor } from './image-geometry.ts'
 import { startingSnapshot } from './lineage.ts'
-import { buildNetworks, isSameArchitecture, loadPart, specOf, withoutPretrained } from './networks.ts'
+import { buildNetworks, withoutPretrained } from './networks.ts'
 import type { HeadSpec, NetworkPair, NetworkSpec } from './networks.ts'
+import { checkMicroBatch } from './micro-batch.ts'
+import type { LabelLossKind } from './options/label-loss.ts'
 import type { LocalCropOptions } from './options/supcon.ts'
 import { loopOptions } from './options/loop-options.ts'
 import type { TrainingOptions } from './options/training.ts'
@@ -68,6 +66,8 @@ export interface Recipe {
   /** default: every sample once, in a new random order each epoch */
   readonly sampler?: (dataset: Dataset, batchSize: number, seed: number) => Sampler
   task(parts: TaskParts): TrainingTask | Promise<TrainingTask>
+  /** the loss on the labels; left out where there is none */
+  readonly labelLoss?: LabelLossKind
   /** after the loop, whatever its outcome */
   dispose?(): void
 }
@@ -93,6 +93,23 @@ export async function runTrainingPhase(
     const best = (await findSnapshot(store.folder)) ?? resumeFrom.path
     return { ...resultOf(name, state, best, started), outcome: 'already finished' }
   }
+  const loop = await trainWithRewinds(resumeFrom, (beginning) => attempt(recipe, options, context, store, beginning))
+  return {
+    ...resultOf(name, loop.state, loop.outcome === 'finished' ? loop.best : loop.last, started),
+    outcome: loop.outcome,
+  }
+}
+
+/** Builds the networks anew, and trains them to the end. */
+async function attempt(
+  recipe: Recipe,
+  options: TrainingOptions,
+  context: PhaseContext,
+  store: SnapshotStore,
+  beginning: Beginning,
+): Promise<LoopResult> {
+  const { name } = recipe
+  const { resumeFrom } = beginning
   const spec = specFor(recipe, options, context)
   const pairs: NetworkPair[] = []
   const build = async (network: NetworkSpec): Promise<NetworkPair> => {
@@ -110,10 +127,10 @@ export async function runTrainingPhase(
         `${name}: starts from fresh weights; there is no snapshot of ${predecessors[name].join(' or ')}`,
       )
     const adopted =
-      starting !== null && adoptable(starting, spec, options.initFrom !== null, recipe, context) ? starting : null
+      starting !== null && adoptable(name, starting, spec, options.initFrom !== null, context) ? starting : null
     const ownWeights = adopted === null && resumeFrom === null
     const pair = await build(ownWeights ? spec : { ...spec, backbone: startingBackbone(spec, adopted) })
-    if (adopted !== null) await adopt(adopted, pair, spec, recipe, context)
+    if (adopted !== null) await adopt(name, adopted, pair, spec, context)
     else if (ownWeights && spec.backbone.pretrained === false && hasAdapters(spec.backbone))
       context.logger.warn(`${name}: adapters are trained on a backbone with random weights, which stay as they are`)
     const averages = (options.emaDecay ?? 0) > 0 || options.swa !== false
@@ -128,12 +145,11 @@ export async function runTrainingPhase(
     const validation = options.useValidation ? validationLoader(spec, options, context) : null
     const task = await recipe.task({ spec, pair, emaPair, precision, validation })
     const thaw = await freezeBackbone(name, pair.backbone, options, context.logger)
-    const setup = { recipe, options, context, spec, store, pair, emaPair, resumeFrom, thaw }
-    const loop = await trainWithProgress(task, setup)
-    return {
-      ...resultOf(name, loop.state, loop.outcome === 'finished' ? loop.best : loop.last, started),
-      outcome: loop.outcome,
-    }
+    checkMicroBatch(name, options, recipe.labelLoss ?? null, {
+      networks: [pair.backbone, pair.head],
+      logger: context.logger,
+    })
+    return await trainWithProgress(task, { recipe, options, context, spec, store, pair, emaPair, beginning, thaw })
   } finally {
     recipe.dispose?.()
     for (const pair of pairs) pair.dispose()
@@ -165,7 +181,7 @@ interface LoopSetup {
   readonly store: SnapshotStore
   readonly pair: NetworkPair
   readonly emaPair: NetworkPair | null
-  readonly resumeFrom: Snapshot | null
+  readonly beginning: Beginning
   readonly thaw: Thaw | null
 }
 
@@ -191,7 +207,7 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
       logs: run.logs,
       logger,
       signal,
-      resumeFrom: setup.resumeFrom,
+      ...setup.beginning,
       network: spec,
       thaw: setup.thaw,
       callbacks: [shown, ...callbacksOf(options, context)],
@@ -233,68 +249,6 @@ function specFor(recipe: Recipe, options: TrainingOptions, context: PhaseContext
     head: recipe.head,
     logitScale: recipe.logitScale,
   }
-}
-
-/** Whether the weights can be taken over; a predecessor of another architecture is left aside with a warning. */
-function adoptable(
-  snapshot: Snapshot,
-  spec: NetworkSpec,
-  explicit: boolean,
-  recipe: Recipe,
-  context: PhaseContext,
-): boolean {
-  const theirs = specOf(snapshot).backbone
-  if (isSameArchitecture(theirs, spec.backbone)) return true
-  if (explicit)
-    throw new SnapshotError(
-      `${recipe.name}.init_from: expected weights of ${spec.backbone.name}, but ${snapshot.path} holds ${theirs.name} or other options of it. ` +
-        'Give both the same backbone.',
-    )
-  context.logger.warn(
-    `${recipe.name}: starts from fresh weights, because its backbone ${spec.backbone.name} differs from ${theirs.name} in ${snapshot.path}`,
-  )
-  return false
-}
-
-/** What the network is built as: with the adapters of the weights that it will be given. */
-function startingBackbone(spec: NetworkSpec, adopted: Snapshot | null): BackboneOptions {
-  const own = withoutPretrained(spec.backbone)
-  return adopted === null ? own : { ...withoutAdapters(own), ...adapterOptions(specOf(adopted).backbone) }
-}
-
-/** Adapters like the predecessor's go on; others begin on its weights with its adapters merged into them. */
-async function changeAdapters(
-  from: BackboneOptions,
-  pair: NetworkPair,
-  spec: NetworkSpec,
-  context: PhaseContext,
-): Promise<string> {
-  if (sameAdapters(from, spec.backbone)) return ''
-  await pair.backbone.mergeAdapters()
-  await pair.backbone.unloadAdapters()
-  await attachAdapters(pair.backbone, spec.backbone, context.seed)
-  return hasAdapters(from) ? ', its adapters merged' : ''
-}
-
-async function adopt(
-  snapshot: Snapshot,
-  pair: NetworkPair,
-  spec: NetworkSpec,
-  recipe: Recipe,
-  context: PhaseContext,
-): Promise<void> {
-  const theirs = specOf(snapshot)
-  const sameHead = JSON.stringify(theirs.head) === JSON.stringify(spec.head)
-  const sameClasses = theirs.classNames.join('\0') === spec.classNames.join('\0')
-  const withHead = sameHead && (sameClasses || spec.head.kind === 'projection')
-  await torch.scope(async () => {
-    await pair.backbone.loadStateDict(await loadPart(snapshot, 'backbone', true))
-    if (withHead) await pair.head.loadStateDict(await loadPart(snapshot, 'head', true))
-  })
-  const merged = await changeAdapters(theirs.backbone, pair, spec, context)
-  context.logger.info(
-    `${recipe.name}: starts from ${withHead ? 'backbone and head' : 'the backbone'} of ${snapshot.path}${merged}`,
-  )
 }
 
 function trainingLoader(recipe: Recipe, spec: NetworkSpec, options: TrainingOptions, context: PhaseContext): Loader {

@@ -46,6 +46,8 @@ export interface LoopOptions {
   readonly snapshotEvery: number
   /** after so many minutes without one, a snapshot in the middle of an epoch; default 0, never */
   readonly snapshotMinutes?: number
+  /** images that go through the network at once; auto: fewer when memory runs out; default null: the whole batch */
+  readonly microBatch?: number | 'auto' | null
   /** default: abort */
   readonly nonFinite?: NonFiniteOptions
   readonly seed: number

@@ -27,6 +27,7 @@ import type { Callback } from './callback.ts'
 import { Control } from './control.ts'
 import { addToSums, epochRecord, measure } from './epoch.ts'
 import type { LoopOptions, LoopParts, LoopResult, Thaw } from './loop-parts.ts'
+import { stepInPieces } from './memory.ts'
 import { abortAtOnce, NonFiniteGuard, type NonFiniteOptions } from './non-finite.ts'
 import { brokenWeights } from './non-finite-origin.ts'
 import { Rate } from './rate.ts'
@@ -89,7 +90,7 @@ class TrainingRun {
         : new WeightAverage([networks.backbone, networks.head], [emaNetworks.backbone, emaNetworks.head])
     const clip = { mode: gradClip > 0 ? gradClipMode : 'none', limit: gradClip } as const
     this.#nonFinite = options.nonFinite ?? abortAtOnce
-    const holds = this.#nonFinite.policy === 'skip' || options.precision === 'float16'
+    const holds = this.#nonFinite.policy === 'skip' || options.precision === 'float16' || options.microBatch === 'auto'
     this.#stepper = new Stepper(
       { seed: options.seed, optimizer: options.optimizer, clip, sam, lookahead, holds },
       { task, networks, average: this.#average },
@@ -216,8 +217,15 @@ class TrainingRun {
     const learningRate = this.#learningRateAt(this.#state)
     const isScaled = this.#options.precision === 'float16'
     const averages = this.#options.swa == null && this.#average !== null
-    const result = await this.#stepper.step({
-      batches,
+    const { task, logger } = this.#parts
+    const setting = {
+      option: this.#options.microBatch ?? null,
+      found: this.#state.microBatch,
+      phase: task.name,
+      at,
+      logger,
+    }
+    const { result, microBatch } = await stepInPieces(this.#stepper, batches, setting, {
       step,
       learningRate,
       lossScale: isScaled ? scaler.scale : 1,
@@ -231,6 +239,7 @@ class TrainingRun {
     if (broken !== 'loss') this.#guard.finite(result.loss, at.step)
     this.#state = {
       ...this.#state,
+      microBatch,
       step: step + 1,
       updates: broken === null ? updates + 1 : updates,
       batchInEpoch: batchInEpoch + batches.length,

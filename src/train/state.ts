@@ -45,6 +45,8 @@ export interface TrainingState {
   readonly rewinds: readonly number[]
   /** the snapshot that a rewind goes back to: that of an epoch's end, whenever the process was stopped since */
   readonly anchor: string | null
+  /** images at once that memory was found to suffice for, by `micro_batch: auto`; null: the whole batch so far */
+  readonly microBatch: number | null
   /** what callbacks made of the course: TrainingControl */
   readonly learningRateScale: number
   readonly addedSteps: number
@@ -76,6 +78,7 @@ const schema: z.ZodType<TrainingState> = z.object({
   skipped: z.object({ inRow: count, total: count }).default({ inRow: 0, total: 0 }),
   rewinds: z.array(count).default([]),
   anchor: z.string().nullable().default(null),
+  microBatch: count.nullable().default(null),
   learningRateScale: z.number().positive(),
   addedSteps: count,
   callbacks: z.record(z.string(), z.unknown()),
@@ -105,6 +108,7 @@ export function initialState(phase: string, seed: number, network: unknown): Tra
     skipped: { inRow: 0, total: 0 },
     rewinds: [],
     anchor: null,
+    microBatch: null,
     learningRateScale: 1,
     addedSteps: 0,
     callbacks: {},

@@ -18,7 +18,7 @@ import {
   type SamOptions,
   type WeightAverage,
 } from '../optim/index.ts'
-import { heldState } from './held-state.ts'
+import { heldState, type HeldState } from './held-state.ts'
 import { originOfGradient, originOfLoss } from './non-finite-origin.ts'
 import type { Networks, TrainingTask } from './task.ts'
 
@@ -28,7 +28,7 @@ export interface StepOptions {
   readonly clip: { readonly mode: ClipMode; readonly limit: number }
   readonly sam: SamOptions | null
   readonly lookahead: LookaheadOptions | null
-  /** a step that was not finite leaves no trace: running statistics and what the task remembers are put back too */
+  /** a step that failed or was not finite leaves no trace: running statistics and what the task remembers are put back too */
   readonly holds: boolean
 }
 
@@ -76,6 +76,7 @@ export class Stepper {
   readonly #networks: Networks
   readonly #average: WeightAverage | null
   optimizer: Optimizer
+  #isUpdating = false
 
   constructor(
     options: StepOptions,
@@ -103,19 +104,28 @@ export class Stepper {
     await this.optimizer.inherit(previous)
   }
 
+  /** whether the last step has begun to change weights; one that failed before can be tried again */
+  get isUpdating(): boolean {
+    return this.#isUpdating
+  }
+
   async step(request: StepRequest): Promise<StepResult> {
+    const { sam, holds } = this.#options
+    this.#isUpdating = false
+    const before = sam === null && !holds ? null : await heldState(this.#networks, this.#task)
     try {
-      return await this.#step(request)
+      return await this.#step(request, before)
     } catch (error) {
       await this.optimizer.descend() // what follows may save the weights
+      await this.optimizer.zeroGrad()
+      await before?.putBack()
       throw error
     }
   }
 
-  async #step(request: StepRequest): Promise<StepResult> {
-    const { sam, lookahead, clip, holds } = this.#options
+  async #step(request: StepRequest, before: HeldState | null): Promise<StepResult> {
+    const { sam, lookahead, clip } = this.#options
     const { learningRate, lossScale, sincePull, averageDecay } = request
-    const before = sam === null && !holds ? null : await heldState(this.#networks, this.#task)
     const pass = await this.#pass(request)
     const { loss, parts, correct, samples } = pass
     const done = { loss, parts, correct, samples, sincePull }
@@ -140,6 +150,7 @@ export class Stepper {
       await after.putBack()
       if (!second.finite) return broken('loss', second.loss, second)
     }
+    this.#isUpdating = true
     const pulls = lookahead !== null && sincePull + 1 >= lookahead.k
     const average = averageDecay === null ? null : this.#average
     const { gradientNorm, applied } = await this.optimizer.update({

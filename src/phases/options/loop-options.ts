@@ -2,6 +2,7 @@
 import { scheduleOptions } from '../../optim/index.ts'
 import type { LoopOptions } from '../../train/index.ts'
 import type { Precision } from '../context.ts'
+import { nonFiniteOptions } from './survival.ts'
 import { lookaheadOptions, samOptions, swaOptions } from './toolkit.ts'
 import type { TrainingOptions } from './training.ts'
 
@@ -30,6 +31,8 @@ export function loopOptions(
     patience: options.earlyStopping ? options.earlyStoppingPatience : null,
     snapshotEvery: options.snapshotEvery,
     snapshotMinutes: options.snapshotMinutes,
+    nonFinite: nonFiniteOptions(options.nonFinite),
+    microBatch: options.microBatch,
     seed,
   }
 }

@@ -18,6 +18,13 @@ import type { OptionShape } from '../../util/option-shape.ts'
 import type { SwaOptions } from '../../train/index.ts'
 import type { Precision } from '../context.ts'
 import { freezeSchema, type FreezeOptions } from './freeze.ts'
+import {
+  microBatchSchema,
+  nonFiniteSchema,
+  type MicroBatch,
+  type NonFiniteInput,
+  type NonFiniteKind,
+} from './survival.ts'
 import { lookaheadSchema, samSchema, swaSchema, type SamInput } from './toolkit.ts'
 
 export interface TrainingOptions {
@@ -28,6 +35,8 @@ export interface TrainingOptions {
   readonly batchSize: number
   readonly imageSize: number | null
   readonly accumulation: number
+  /** images that go through the network at once; null: the whole batch */
+  readonly microBatch: MicroBatch
   readonly optimizer: OptimizerKind
   readonly lr: number
   readonly weightDecay: number
@@ -68,6 +77,8 @@ export interface TrainingOptions {
   readonly snapshotEvery: number
   readonly snapshotMinutes: number
   readonly keep: number
+  /** what happens when loss or gradient is NaN or infinite */
+  readonly nonFinite: NonFiniteKind | NonFiniteInput
 }
 
 /** What differs between phases when the configuration says nothing. */
@@ -99,6 +110,11 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
     accumulation: positiveInteger
       .default(1)
       .describe('batches of a step: gradients are those of the mean over all of them'),
+    microBatch: microBatchSchema
+      .default(null)
+      .describe(
+        'images that go through the network at once, with the gradient of the whole batch; auto: fewer when memory runs out',
+      ),
     optimizer: z.enum(optimizerKinds).default('adamw'),
     lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
     weightDecay: z.number().min(0).default(defaults.weightDecay),
@@ -205,6 +221,11 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
       .default(10)
       .describe('a snapshot inside an epoch after so many minutes without one; 0: only after epochs'),
     keep: positiveInteger.default(2).describe('snapshots kept besides the best'),
+    nonFinite: nonFiniteSchema
+      .default('abort')
+      .describe(
+        'when loss or gradient is NaN or infinite: abort, skip the step, or rewind to the last epoch’s snapshot',
+      ),
   }
 }
 

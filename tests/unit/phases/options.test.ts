@@ -208,6 +208,12 @@ test('options › what an optimizer, a schedule or a tool around them does not r
     [{ gradClipMode: 'value' }, /train\.gradClipMode: needs grad_clip/],
     [{ swa: true, emaDecay: 0.9 }, /train\.emaDecay: swa takes the place/],
     [{ sam: { eta: 1 } }, /train\.sam\.eta: only read with adaptive/],
+    [{ nonFinite: 'ignore' }, /train\.nonFinite/],
+    [{ nonFinite: { policy: 'skip', limit: 0 } }, /train\.nonFinite/],
+    [{ nonFinite: { policy: 'abort', limit: 3 } }, /train\.nonFinite\.limit: policy abort does not read it/],
+    [{ nonFinite: { policy: 'skip', lrFactor: 0.5 } }, /train\.nonFinite\.lrFactor: policy skip does not read it/],
+    [{ microBatch: 0 }, /train\.microBatch/],
+    [{ microBatch: 'all' }, /train\.microBatch/],
   ] as const)
     assert.match(problem({ train }), expected, JSON.stringify(train))
   const { supcon } = pipelineConfigSchema.parse({ supcon: { swa: true } })

@@ -26,8 +26,9 @@ for (let round = 0; round < Number(values.rounds); round++) {
   for (const [side, [command, args]] of Object.entries(sides)) {
     const child = spawnSync(command, args, { encoding: 'utf8', env: environment, cwd: join(here, '..') })
     if (child.status !== 0) throw new Error(`${side} failed: ${child.stderr}`)
-    const { milliseconds, megabytes } = JSON.parse(child.stdout.trim().split('\n').at(-1))
-    results[side].push({ milliseconds: median(milliseconds), megabytes })
+    const { milliseconds, cpuMilliseconds, megabytes, note } = JSON.parse(child.stdout.trim().split('\n').at(-1))
+    const cpu = cpuMilliseconds === undefined ? null : median(cpuMilliseconds)
+    results[side].push({ milliseconds: median(milliseconds), cpu, megabytes, note })
   }
 }
 for (const [side, rounds] of Object.entries(results)) {
@@ -35,10 +36,14 @@ for (const [side, rounds] of Object.entries(results)) {
   const range = `${Math.min(...times).toFixed(1)}–${Math.max(...times).toFixed(1)}`
   const memory = median(rounds.map((round) => round.megabytes)).toFixed(0)
   process.stdout.write(`${side.padEnd(8)} median ${median(times).toFixed(1)} ms (${range}), peak ${memory} MB\n`)
+  for (const { note } of rounds) if (note !== undefined) process.stdout.write(`         ${note}\n`)
 }
-const pairs = results.trivium.map((ours, i) => results.peer[i].milliseconds / ours.milliseconds)
-const low = Math.min(...pairs).toFixed(2)
-const high = Math.max(...pairs).toFixed(2)
-process.stdout.write(
-  `speed of ours over the peer's: median ${median(pairs).toFixed(2)}x, pair by pair ${low}–${high}x\n`,
-)
+function ratio(of, key) {
+  const pairs = results.trivium.map((ours, i) => results.peer[i][key] / ours[key])
+  const [low, high] = [Math.min(...pairs), Math.max(...pairs)]
+  const range = `pair by pair ${low.toFixed(2)}–${high.toFixed(2)}x`
+  process.stdout.write(`${of} of ours over the peer's: median ${median(pairs).toFixed(2)}x, ${range}\n`)
+}
+ratio('speed', 'milliseconds')
+// Processor time of the whole process: what a machine that is not quiet still tells.
+if ([...results.trivium, ...results.peer].every(({ cpu }) => cpu !== null)) ratio('by processor time, speed', 'cpu')

@@ -1,6 +1,6 @@
 /**
- * A training step (forward, cross-entropy, backward, AdamW) or an inference batch of one backbone.
- * Arguments: train|infer NAME IMAGE_SIZE BATCH float32|bfloat16 [STEPS]
+ * A training step (forward, cross-entropy, backward, AdamW), the same with SAM, or an inference batch of one backbone.
+ * Arguments: train|sam|infer NAME IMAGE_SIZE BATCH float32|bfloat16 [STEPS]
  */
 import { NativeModule, NativeOptimizer, torch, type Tensor } from '../../src/binding/index.ts'
 
@@ -17,11 +17,23 @@ const optimizer = new NativeOptimizer('adamw', [{ parameters: network.namedParam
 const forward = (): Promise<Tensor> =>
   torch.autocast(precision === 'bfloat16' ? 'bfloat16' : null, () => network.forward(images))
 
-async function train(): Promise<void> {
+async function pass(): Promise<Tensor> {
   const loss = torch.ops.crossEntropyLoss((await forward()).to('float32'), labels)
   await torch.backward(loss)
-  await optimizer.step(0.001)
-  await optimizer.zeroGrad()
+  return loss
+}
+
+async function train(): Promise<void> {
+  const loss = await pass()
+  await optimizer.update({ learningRate: 0.001 })
+  loss.item()
+}
+
+async function sam(): Promise<void> {
+  const loss = await pass()
+  await optimizer.ascend({ rho: 0.05, adaptive: false, eta: 0, gradientScale: 1 })
+  await pass()
+  await optimizer.update({ learningRate: 0.001 })
   loss.item()
 }
 
@@ -30,11 +42,17 @@ async function infer(): Promise<void> {
   logits.data()
 }
 
-network.train(mode === 'train')
+network.train(mode !== 'infer')
+const step = mode === 'train' ? train : mode === 'sam' ? sam : infer
 const milliseconds: number[] = []
+const cpuMilliseconds: number[] = []
 for (let i = -3; i < Number(steps); i++) {
-  const start = performance.now()
-  await torch.scope(mode === 'train' ? train : infer)
-  if (i >= 0) milliseconds.push(performance.now() - start)
+  const [start, cpu] = [performance.now(), process.cpuUsage()]
+  await torch.scope(step)
+  const { user, system } = process.cpuUsage(cpu)
+  if (i < 0) continue
+  milliseconds.push(performance.now() - start)
+  cpuMilliseconds.push((user + system) / 1000)
 }
-process.stdout.write(`${JSON.stringify({ milliseconds, megabytes: process.resourceUsage().maxRSS / 1024 })}\n`)
+const megabytes = process.resourceUsage().maxRSS / 1024
+process.stdout.write(`${JSON.stringify({ milliseconds, cpuMilliseconds, megabytes })}\n`)

@@ -1,4 +1,7 @@
-"""The same with PyTorch and timm. Arguments: train|infer NAME IMAGE_SIZE BATCH float32|bfloat16 [STEPS]"""
+"""The same with PyTorch and timm. Arguments: train|sam|infer NAME IMAGE_SIZE BATCH float32|bfloat16 [STEPS]
+
+COMPILE=1 in the environment puts the network through torch.compile; its time is not counted. sam: two passes as davda54/sam does them.
+"""
 import json
 import os
 import resource
@@ -25,7 +28,9 @@ except TypeError:  # convolutional networks take any size
     network = timm.create_model(name, num_classes=10)
 if size == 32 and name.startswith("resnet"):
     network.conv1, network.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
-network = network.to(memory_format=torch.channels_last).train(mode == "train")
+network = network.to(memory_format=torch.channels_last).train(mode != "infer")
+if os.environ.get("COMPILE") == "1":
+    network = torch.compile(network)
 images = torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
 labels = torch.zeros(batch, dtype=torch.int64)
 optimizer = torch.optim.AdamW(network.parameters(), lr=0.001, weight_decay=0.05, fused=True)
@@ -44,15 +49,37 @@ def train():
     loss.item()
 
 
+def sam():
+    loss = nn.functional.cross_entropy(forward().float(), labels)
+    loss.backward()
+    with torch.no_grad():
+        gradients = [p.grad for p in network.parameters()]
+        norm = torch.norm(torch.stack([g.norm(p=2) for g in gradients]), p=2)
+        kept = [p.detach().clone() for p in network.parameters()]
+        for p, g in zip(network.parameters(), gradients):
+            p.add_(g * (0.05 / (norm + 1e-12)))
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(forward().float(), labels).backward()
+    with torch.no_grad():
+        for p, weights in zip(network.parameters(), kept):
+            p.copy_(weights)
+    optimizer.step()
+    optimizer.zero_grad()
+    loss.item()
+
+
 def infer():
     with torch.inference_mode():
         forward().float().numpy()
 
 
-milliseconds = []
+step = {"train": train, "sam": sam, "infer": infer}[mode]
+milliseconds, cpu = [], []
 for i in range(-3, steps):
-    start = time.perf_counter()
-    train() if mode == "train" else infer()
+    start, cpu_start = time.perf_counter(), time.process_time()
+    step()
     if i >= 0:
         milliseconds.append((time.perf_counter() - start) * 1000)
-print(json.dumps({"milliseconds": milliseconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+        cpu.append((time.process_time() - cpu_start) * 1000)
+megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"milliseconds": milliseconds, "cpuMilliseconds": cpu, "megabytes": megabytes}))

@@ -27,6 +27,7 @@ export const flatKeys: Readonly<Record<string, readonly string[]>> = {
   momentum: ['train', 'momentum'],
   weightDecay: ['train', 'weightDecay'],
   optimizer: ['train', 'optimizer'],
+  monitor: ['train', 'monitor'],
   earlyStopping: ['train', 'earlyStopping'],
   earlyStoppingPatience: ['train', 'earlyStoppingPatience'],
   lra: ['train', 'lra'],

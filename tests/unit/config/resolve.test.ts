@@ -235,7 +235,7 @@ describe('which phases run', () => {
     const { train } = config
     assert.deepEqual([train.epochs, train.batchSize, train.lr, train.weightDecay], [300, 128, 0.1, 5e-4])
     assert.deepEqual([train.optimizer, train.momentum], ['sgd', 0.9])
-    assert.deepEqual([train.backbone?.name, train.backbone?.cifarStem], ['resnet18', true])
+    assert.deepEqual([config.backbone.name, config.backbone.cifarStem], ['resnet18', true])
     assert.equal(config.data.dataset, 'cifar100')
     assert.deepEqual(resolveConfig({ dataset: 'cifar100', phases: ['supcon'] }).phases, ['supcon'])
   })

@@ -3,6 +3,7 @@
  *
  *     samplerSuite('mine', () => new MySampler())
  */
+export { augmentationSuite, type AugmentationCase } from './augmentation-suite.ts'
 export { datasetSuite } from './dataset-suite.ts'
 export { detectorSuite } from './detector-suite.ts'
 export { prunerSuite } from './pruner-suite.ts'

@@ -61,7 +61,22 @@ export async function findImages(
   }
 }
 
-async function readTree(root: string, expected: readonly string[] | null, logger: Logger): Promise<ImageTree> {
+/**
+ * Class folders of some of `classNames`.
+ *
+ * @throws {DatasetError} for a folder of another name, or when there is no picture at all
+ */
+export async function findSomeClasses(root: string, classNames: readonly string[], logger: Logger): Promise<ImageTree> {
+  return readTree(root, classNames, logger, true)
+}
+
+/** @param partial a class may have no pictures */
+async function readTree(
+  root: string,
+  expected: readonly string[] | null,
+  logger: Logger,
+  partial = false,
+): Promise<ImageTree> {
   const byName = new Map<string, string>()
   for (const folder of await folders(root)) {
     // macOS stores é as e + accent, others as one character: both are the same class.
@@ -101,7 +116,7 @@ async function readTree(root: string, expected: readonly string[] | null, logger
       `${root}: expected JPEG, PNG, WebP, GIF, TIFF or AVIF pictures in the class folders but found none.`,
     )
   }
-  if (empty.length > 0) {
+  if (empty.length > 0 && !partial) {
     throw new DatasetError(
       `${root}: class "${empty[0]}" has no images${empty.length > 1 ? ` (and ${empty.length - 1} more classes)` : ''}. ` +
         'Add images or remove the class folder.',

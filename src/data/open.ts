@@ -12,6 +12,7 @@ import type { OpenedData, Statistics } from './formats/format.ts'
 import type { DataOptions } from './options.ts'
 import { cacheFolder, openPacked } from './packed/index.ts'
 import { PictureCache, PictureDataset, withoutUnreadable } from './picture-dataset.ts'
+import { FIRST_REPLAY_ID, replaySource, withReplay } from './replay.ts'
 import type { PictureSource } from './source.ts'
 import { perClass, stratifiedFolds, stratifiedSplit } from './split.ts'
 
@@ -65,6 +66,7 @@ export async function openDataset(options: DataOptions, context: OpenContext): P
       : await splitPictures(opened, { ...options, interpolation }, context, imageSize)
   return {
     ...splits,
+    train: await replayed(splits.train, { ...options, interpolation }, context),
     mean: options.mean ?? preferred?.mean ?? splits.mean,
     std: options.std ?? preferred?.std ?? splits.std,
     interpolation,
@@ -72,6 +74,21 @@ export async function openDataset(options: DataOptions, context: OpenContext): P
 }
 
 type Splits = Omit<DatasetSplits, 'interpolation'>
+
+/** With synthetic pictures of the training pictures' size, where the options name some. Splits and statistics are those of the real ones. */
+async function replayed(train: Dataset, options: DataOptions, context: OpenContext): Promise<Dataset> {
+  const { replay } = options
+  if (replay === undefined) return train
+  const source = await replaySource(replay, train.classNames, context.logger)
+  const open = pictureOpener(options, context, train.height, FIRST_REPLAY_ID)
+  const { large } = await open(source, train.height, train.height)
+  // another seed than the splits have
+  const both = withReplay(train, large, replay.ratio, context.seed + 3)
+  context.logger.info(
+    `data: ${both.length - train.length} of ${large.length} synthetic pictures of ${replay.directory} beside ${train.length} real ones`,
+  )
+  return both
+}
 
 /** The data set's own parts. */
 export async function openParts(options: DataOptions, context: OpenContext): Promise<OpenedParts> {
@@ -145,12 +162,13 @@ function pictureOpener(
   options: DataOptions,
   context: OpenContext,
   resizeTo: number,
+  firstId = 0,
 ): (source: PictureSource, largest: number, smallest: number) => Promise<PicturePart> {
   const { maxPixels, workers, decoder, interpolation } = options
   const { logger, signal, progress } = context
   const cache = new PictureCache(options.cacheMegabytes * 2 ** 20)
   const folder = cacheFolder(options.cache)
-  let firstId = 0
+  let nextId = firstId
   return async (source, largest, smallest) => {
     const settings = { resizeTo, cropTo: largest, interpolation, maxPixels, workers, decoder }
     const packed =
@@ -164,8 +182,8 @@ function pictureOpener(
             signal,
             progress,
           })
-    const common = { source, firstId, cache, packed, logger }
-    firstId += source.labels.length
+    const common = { source, firstId: nextId, cache, packed, logger }
+    nextId += source.labels.length
     const large = new PictureDataset({ ...settings, ...common })
     const small = smallest === largest ? large : new PictureDataset({ ...settings, ...common, cropTo: smallest })
     const readable = await withoutUnreadable(large, {

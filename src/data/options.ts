@@ -3,6 +3,8 @@ import { z } from 'zod'
 import type { Interpolation } from '../binding/index.ts'
 import { datasetNames } from './formats/names.ts'
 import type { DatasetName } from './formats/names.ts'
+import { replaySchema } from './replay.ts'
+import type { ReplayOptions } from './replay.ts'
 
 export interface DataOptions {
   readonly dataset: DatasetName
@@ -32,6 +34,8 @@ export interface DataOptions {
   readonly fold: number
   /** Train with so many pictures of each class; the others are left out. */
   readonly subsetPerClass?: number | undefined
+  /** Synthetic pictures beside the real ones of the training part. */
+  readonly replay?: ReplayOptions | undefined
   /** Which pictures an epoch of a phase without an order of its own (SupCon has one) draws. */
   readonly sampler: SamplerName
   /** Sampler `m_per_class`: pictures of a class in a batch; `repeated`: how often each picture comes. */
@@ -96,6 +100,7 @@ export const dataOptionsSchema: z.ZodType<DataOptions> = z.strictObject({
   folds: z.int().min(1).max(1000).default(1).describe('k-fold: the validation part is one of so many stratified parts; 1: validation_fraction'),
   fold: z.int().min(0).max(999).default(0).describe('which of the folds, from 0'),
   subsetPerClass: z.int().min(1).optional().describe('train with so many pictures of each class'),
+  replay: replaySchema.optional().describe('synthetic pictures that are learnt from beside the real ones'),
   sampler: z
     .enum(['random', 'balanced', 'm_per_class', 'repeated'])
     .default('random')

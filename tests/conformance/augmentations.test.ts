@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { augmentationKeys, registerAugmentation, type AugmentationKey } from '../../src/augment/index.ts'
-import { augmentationSuite, type AugmentationCase } from './augmentation-suite.ts'
+import { augmentationSuite, type AugmentationCase } from '../../src/conformance/index.ts'
 
 registerAugmentation('conformance', ({ pixels, height, width }, rng) => {
   const by = 1 + rng.below(50)

@@ -69,6 +69,9 @@ export async function rehearse(config: PipelineConfig, options: RehearsalOptions
     return outcome === 'finished'
   } catch (error) {
     if (error instanceof Over) return true
+    // What is looked for in vain would be in the run, not in a folder that nobody knows.
+    const known = parentRun?.snapshots ?? join(directory, 'snapshots', name)
+    if (error instanceof Error) error.message = error.message.replaceAll(run.snapshots, known)
     throw error
   } finally {
     rmSync(folder, { recursive: true, force: true })

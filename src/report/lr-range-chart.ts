@@ -14,6 +14,12 @@ export function lrRangeChartSpec({ title, points, suggestion }: LrRangeChartOpti
   const finite = points.filter(({ loss, smoothed }) => Number.isFinite(loss) && Number.isFinite(smoothed))
   if (finite.length < 2)
     throw new ConfigError(`Chart "${title}": expected at least 2 steps with a finite loss, got ${finite.length}.`)
+  // Where it diverges the loss leaves the picture: what matters is how it falls.
+  const lowest = Math.min(...finite.map(({ smoothed }) => smoothed))
+  const before = finite.slice(0, finite.findIndex(({ smoothed }) => smoothed === lowest) + 1)
+  const highest = Math.max(...before.map(({ loss }) => loss))
+  const bottom = Math.min(...finite.map(({ loss }) => loss))
+  const domain = [bottom, bottom + 1.2 * Math.max(highest - bottom, 1e-6)]
   const rows = finite.flatMap(({ learningRate, loss, smoothed }) => [
     { x: learningRate, y: loss, series: 'loss' },
     { x: learningRate, y: smoothed, series: 'smoothed' },
@@ -26,10 +32,10 @@ export function lrRangeChartSpec({ title, points, suggestion }: LrRangeChartOpti
     layer: [
       {
         data: { values: rows },
-        mark: { type: 'line' },
+        mark: { type: 'line', clip: true },
         encoding: {
           x,
-          y: { field: 'y', type: 'quantitative', title: 'loss', scale: { zero: false } },
+          y: { field: 'y', type: 'quantitative', title: 'loss', scale: { domain, nice: true } },
           color: { field: 'series', type: 'nominal', title: null, legend: { orient: 'bottom' } },
         },
       },

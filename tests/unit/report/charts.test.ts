@@ -5,6 +5,7 @@ import {
   confusionMatrixSpec,
   lineChart,
   lineChartSpec,
+  lrRangeChartSpec,
   reliabilityDiagramSpec,
   renderPng,
   renderSvg,
@@ -156,5 +157,24 @@ describe('short label', () => {
 
   it('replaces what XML cannot hold', () => {
     assert.equal(shortLabel('a\u0000b\nc\ud800d'), 'a\ufffdb\ufffdc\ufffdd')
+  })
+})
+
+describe('chart of a learning-rate range test', () => {
+  const points = [2, 1.5, 1, 4, 1000].map((loss, i) => ({ learningRate: 10 ** (i - 4), loss, smoothed: loss }))
+
+  it('shows how the loss falls, whatever it rises to', async () => {
+    const spec = lrRangeChartSpec({ title: 'rates', points, suggestion: 1e-3 })
+    const [{ encoding }] = (spec as unknown as { layer: [{ encoding: { y: { scale: { domain: number[] } } } }] }).layer
+    assert.deepEqual(encoding.y.scale.domain, [1, 2.2])
+    const svg = await renderSvg(spec)
+    assert.equal(paths(svg).length, 2)
+    assert.match(svg, /rule mark/)
+    assert.doesNotMatch(await renderSvg(lrRangeChartSpec({ title: 'rates', points, suggestion: null })), /rule mark/)
+  })
+
+  it('needs two steps with a finite loss', () => {
+    const few = [points[0]!, { learningRate: 1, loss: NaN, smoothed: NaN }]
+    assert.throws(() => lrRangeChartSpec({ title: 'rates', points: few, suggestion: null }), ConfigError)
   })
 })

@@ -1,6 +1,6 @@
 /** One run of the pipeline: log files, progress, signals, and what is said at the end. */
 
-import { existsSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { exitNow, torch } from '../binding/index.ts'
 import { configToYaml, type ResolvedConfig } from '../config/index.ts'
@@ -13,7 +13,7 @@ import {
   type RunPaths,
   trainingPhaseNames,
 } from '../phases/index.ts'
-import { readPointer, readSnapshot } from '../snapshot/index.ts'
+import { fallbackOf, newestNamed, readSnapshot } from '../snapshot/index.ts'
 import { writeError } from '../util/files.ts'
 import { createLogger, type RootLogger } from '../util/logger.ts'
 import type { Invocation } from './command.ts'
@@ -108,9 +108,9 @@ async function lastSnapshot(run: RunPaths): Promise<string | null> {
   const found: { path: string; time: number }[] = []
   for (const phase of trainingPhaseNames) {
     const folder = join(run.snapshots, phase)
-    const name = existsSync(folder) ? await readPointer(folder, 'last') : null
-    const path = name === null ? null : join(folder, name)
-    if (path === null || !existsSync(path)) continue
+    const folders = [folder, await fallbackOf(folder)].filter((each) => each !== null)
+    const path = await newestNamed(folders, 'last')
+    if (path === null) continue
     found.push({ path, time: statSync(path).mtimeMs })
   }
   for (const { path } of found.sort((a, b) => b.time - a.time)) {

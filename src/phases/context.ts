@@ -79,6 +79,8 @@ export interface PhaseContext {
   readonly run: RunPaths
   /** a run of the same name in which a predecessor's snapshot is looked for when `run` has none */
   readonly parentRun: RunPaths | null
+  /** where snapshots go when the run's own folder takes none; default: nowhere */
+  readonly snapshotFallback?: string | null
   readonly data: DatasetSplits
   readonly device: string
   readonly seed: number

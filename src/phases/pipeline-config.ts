@@ -17,7 +17,7 @@ export interface PredictOptions {
 }
 
 export interface PipelineConfig {
-  readonly run: { readonly name: string; readonly directory: string }
+  readonly run: { readonly name: string; readonly directory: string; readonly snapshotFallback: string | null }
   readonly seed: number
   /** 'auto' takes the first CUDA device where there is one */
   readonly device: string
@@ -52,6 +52,14 @@ export const pipelineShape: OptionShape<PipelineConfig> = {
         .regex(/^[^/\\\0]{1,200}$/u, 'expected the name of a folder: 1 to 200 characters, no slashes')
         .default('run'),
       directory: z.string().min(1).default('.').describe('holds snapshots/, logs/ and eval_results/'),
+      snapshotFallback: z
+        .string()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe(
+          'folder that snapshots go to while snapshots/ takes none (full, read-only, gone); null: the run ends',
+        ),
     })
     .prefault({}),
   seed: z.number().int().min(0).max(0xffff_ffff).default(0),

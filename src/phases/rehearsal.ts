@@ -37,7 +37,7 @@ export async function rehearse(config: PipelineConfig, options: RehearsalOptions
   const { directory, name } = config.run
   const short = {
     ...config,
-    run: { name: 'rehearsal', directory: folder },
+    run: { name: 'rehearsal', directory: folder, snapshotFallback: null },
     [phase]: {
       ...config[phase],
       epochs: null,

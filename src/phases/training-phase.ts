@@ -9,7 +9,7 @@ import { evaluationPlan, localCropAugmentations, type AugmentationOptions, type 
 import { Loader, namedSampler, sequentialSampler, type Dataset, type Sampler } from '../data/index.ts'
 import { hasAdapters } from '../models/index.ts'
 import { cycleEndedAt, scheduleOptions } from '../optim/index.ts'
-import { findSnapshot, SnapshotStore } from '../snapshot/index.ts'
+import { findSnapshot, LastingSnapshots, type Snapshots } from '../snapshot/index.ts'
 import {
   ControlFile,
   HaltPrompt,
@@ -81,7 +81,8 @@ export async function runTrainingPhase(
   const { name } = recipe
   refuseUnavailable(name, options, recipe.unavailable)
   checkDevice(name, options, context)
-  const store = await SnapshotStore.open(join(context.run.snapshots, name), {
+  const store = await LastingSnapshots.open(join(context.run.snapshots, name), {
+    fallback: context.snapshotFallback ?? null,
     keep: options.keep,
     cycleOf: cycleOf(options),
     logger: context.logger,
@@ -105,7 +106,7 @@ async function attempt(
   recipe: Recipe,
   options: TrainingOptions,
   context: PhaseContext,
-  store: SnapshotStore,
+  store: Snapshots,
   beginning: Beginning,
 ): Promise<LoopResult> {
   const { name } = recipe
@@ -178,7 +179,7 @@ interface LoopSetup {
   readonly options: TrainingOptions
   readonly context: PhaseContext
   readonly spec: NetworkSpec
-  readonly store: SnapshotStore
+  readonly store: Snapshots
   readonly pair: NetworkPair
   readonly emaPair: NetworkPair | null
   readonly beginning: Beginning

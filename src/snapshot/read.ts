@@ -4,11 +4,14 @@ import { join } from 'node:path'
 import { readSafetensors, type Tensor } from '../binding/index.ts'
 import { SnapshotError } from '../util/errors.ts'
 import { manifestName, readManifest, verifyFiles } from './manifest.ts'
-import { readPointer } from './pointer.ts'
+import { fallbackOf } from './fallback-note.ts'
+import { readPointer, type PointerName } from './pointer.ts'
 
 export interface Snapshot {
   /** real path of its folder */
   readonly path: string
+  /** that of its manifest: grows from snapshot to snapshot of a phase */
+  readonly order: number
   /** content of state.json */
   readonly state: unknown
   /** "backbone", "head", "ema_backbone" … */
@@ -34,11 +37,28 @@ export async function findSnapshot(path: string): Promise<string | null> {
     return (await isSnapshotFolder(target)) ? realpath(target) : null
   }
   if (await isSnapshotFolder(path)) return realpath(path)
+  const folders = [path, await fallbackOf(path)].filter((folder) => folder !== null)
   for (const pointer of ['best', 'last'] as const) {
-    const target = await readPointer(path, pointer)
-    if (target !== null && (await isSnapshotFolder(join(path, target)))) return realpath(join(path, target))
+    const named = await newestNamed(folders, pointer)
+    if (named !== null) return realpath(named)
   }
   return null
+}
+
+/** What the pointer names in the folder where that is newer; null where it names nothing in any of them. */
+export async function newestNamed(folders: readonly string[], pointer: PointerName): Promise<string | null> {
+  let newest: { path: string; order: number } | null = null
+  for (const folder of folders) {
+    const target = await readPointer(folder, pointer)
+    if (target === null || !(await isSnapshotFolder(join(folder, target)))) continue
+    // One that cannot be read is found as long as there is no other: whoever opens it is told what is wrong.
+    const order = await readManifest(join(folder, target)).then(
+      (manifest) => manifest.order,
+      () => -1,
+    )
+    if (newest === null || order > newest.order) newest = { path: join(folder, target), order }
+  }
+  return newest?.path ?? null
 }
 
 /** @throws {SnapshotError} when there is no snapshot at `path`, or a file of it is missing or damaged */
@@ -56,6 +76,7 @@ export async function readSnapshot(path: string): Promise<Snapshot> {
   )
   return {
     path: folder,
+    order: manifest.order,
     state: JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')),
     parts,
     async load(part) {

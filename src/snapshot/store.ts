@@ -6,6 +6,7 @@
  * place, and only when its own manifest says that it is ours.
  */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeSafetensors, type Tensor } from '../binding/index.ts'
@@ -13,6 +14,7 @@ import { SnapshotError } from '../util/errors.ts'
 import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
 import type { Logger } from '../util/logger.ts'
 import { describeFiles, manifestName, readManifest } from './manifest.ts'
+import type { Snapshots } from './fallback.ts'
 import { readPointer, setPointer } from './pointer.ts'
 import { readSnapshot, type Snapshot } from './read.ts'
 
@@ -33,43 +35,61 @@ export interface SnapshotContent {
 
 type CycleOf = (state: object) => number
 
-export class SnapshotStore {
+export interface StoreOptions {
+  /** newest snapshots kept besides the best, ≥ 1 */
+  readonly keep: number
+  readonly logger: Logger
+  /** which cycle a snapshot of this state ends, 0 for none: such a one is kept for good, as cycle-NN-<name> */
+  readonly cycleOf?: CycleOf
+  /** whether the first one is the best until another is; default true */
+  readonly firstIsBest?: boolean
+}
+
+export class SnapshotStore implements Snapshots {
   readonly folder: string
+  readonly isLasting: boolean = false
   readonly #keep: number
   readonly #cycleOf: CycleOf
+  readonly #firstIsBest: boolean
   readonly #logger: Logger
   #held: string | null = null
 
-  private constructor(folder: string, keep: number, cycleOf: CycleOf, logger: Logger) {
+  private constructor(folder: string, { keep, cycleOf, firstIsBest, logger }: StoreOptions) {
     this.folder = folder
     this.#keep = keep
-    this.#cycleOf = cycleOf
+    this.#cycleOf = cycleOf ?? ((): number => 0)
+    this.#firstIsBest = firstIsBest ?? true
     this.#logger = logger
   }
 
-  /**
-   * Makes the folder and clears what an interrupted process left. The caller holds the run's lock.
-   *
-   * @param options.keep newest snapshots kept besides the best, ≥ 1
-   * @param options.cycleOf which cycle a snapshot of this state ends, 0 for none: such a one is kept for good, as cycle-NN-<name>
-   */
-  static async open(
-    folder: string,
-    options: { readonly keep: number; readonly logger: Logger; readonly cycleOf?: CycleOf },
-  ): Promise<SnapshotStore> {
+  /** Makes the folder and clears what an interrupted process left. The caller holds the run's lock. */
+  static async open(folder: string, options: StoreOptions): Promise<SnapshotStore> {
     await ensureDir(folder)
     for (const name of await readdir(folder)) {
       if (!name.startsWith(temporaryPrefix)) continue
-      await rm(join(folder, name), { recursive: true, force: true })
-      options.logger.debug(`removed ${join(folder, name)}, left by an interrupted process`)
+      await rm(join(folder, name), { recursive: true, force: true }).then(
+        () => options.logger.debug(`removed ${join(folder, name)}, left by an interrupted process`),
+        (error: unknown) => options.logger.warn(`could not remove ${join(folder, name)}: ${String(error)}`),
+      )
     }
-    return new SnapshotStore(folder, options.keep, options.cycleOf ?? ((): number => 0), options.logger)
+    return new SnapshotStore(folder, options)
   }
 
   /** Path of what `last` or `best` names, or null. */
   async pointer(name: 'best' | 'last'): Promise<string | null> {
     const target = await readPointer(this.folder, name)
     return target === null ? null : join(this.folder, target)
+  }
+
+  /** As `pointer`, with the order of what it names; null also where that is no snapshot. */
+  async target(name: 'best' | 'last'): Promise<{ readonly path: string; readonly order: number } | null> {
+    const path = await this.pointer(name)
+    const manifest = path === null ? null : await readManifest(path).catch(() => null)
+    return path === null || manifest === null ? null : { path, order: manifest.order }
+  }
+
+  async find(name: string): Promise<string | null> {
+    return (await this.#isOurs(name)) ? join(this.folder, name) : null
   }
 
   /** Keeps this snapshot, and no longer the one that was held before, however many newer ones there are. */
@@ -126,12 +146,15 @@ export class SnapshotStore {
       await rename(temporary, path)
       await syncDirectory(this.folder)
       await setPointer(this.folder, 'last', name)
-      if (options.best || (await this.pointer('best')) === null) await setPointer(this.folder, 'best', name)
+      if (options.best || (this.#firstIsBest && (await this.pointer('best')) === null))
+        await setPointer(this.folder, 'best', name)
     } catch (error) {
       await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
       throw await this.#failure(error, path, bytesOf(content))
     }
-    await this.#prune()
+    await this.#prune().catch((error: unknown) =>
+      this.#logger.warn(`${this.folder}: old snapshots stay: ${String(error)}`),
+    )
     return path
   }
 
@@ -186,6 +209,11 @@ export class SnapshotStore {
     const space = await statfs(this.folder).catch(() => null)
     const free = space === null ? 'unknown space' : megabytes(space.bavail * space.bsize)
     const last = await this.pointer('last').catch(() => null)
+    if (!existsSync(this.folder))
+      return new SnapshotError(
+        `could not save the snapshot ${path}: ${this.folder} has vanished, and with it its snapshots: it was deleted or renamed, or its disk is gone.`,
+        { cause: error },
+      )
     return new SnapshotError(
       `could not save the snapshot ${path} (it needs ${megabytes(needed)}, ${free} is free): ${cause.message} ` +
         (last === null ? 'There is no earlier snapshot of this phase.' : `Kept: ${last}.`),

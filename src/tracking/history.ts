@@ -4,7 +4,7 @@
  * Every line is on the disk before `append` returns, so a kill loses at most the epoch in progress. A resumed phase drops
  * the lines past the epoch that it resumes from, since it will train those epochs again; lines of other phases stay.
  */
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SnapshotError } from '../util/errors.ts'
@@ -19,6 +19,8 @@ export interface HistoryOptions {
   readonly phase: string
   /** the last epoch that the snapshot holds; 0, the default, starts the phase afresh and drops all its lines */
   readonly resumeAfterEpoch?: number
+  /** told when the disk refuses lines: they are kept and written with the next ones; null, the default: the failure is thrown */
+  readonly onRefused?: ((error: Error) => void) | null
 }
 
 export class HistoryWriter {
@@ -26,14 +28,17 @@ export class HistoryWriter {
   readonly #jsonl: AppendFile
   readonly #csv: AppendFile
 
-  private constructor(phase: string, jsonl: AppendFile, csv: AppendFile) {
+  readonly #onRefused: ((error: Error) => void) | null
+
+  private constructor(phase: string, jsonl: AppendFile, csv: AppendFile, onRefused: ((error: Error) => void) | null) {
     this.#phase = phase
+    this.#onRefused = onRefused
     this.#jsonl = jsonl
     this.#csv = csv
   }
 
   /** @throws {SnapshotError} when a file cannot be read or written, or holds something else than a history */
-  static async open({ directory, phase, resumeAfterEpoch = 0 }: HistoryOptions): Promise<HistoryWriter> {
+  static async open({ directory, phase, resumeAfterEpoch = 0, onRefused }: HistoryOptions): Promise<HistoryWriter> {
     const jsonl = join(directory, JSONL)
     const kept = (await jsonLines(jsonl)).filter(
       ({ record }) => record.phase !== phase || record.epoch <= resumeAfterEpoch,
@@ -43,14 +48,23 @@ export class HistoryWriter {
     const csv = join(directory, `${phase}.csv`)
     const own = kept.filter(({ record }) => record.phase === phase)
     await writeFileAtomic(csv, csvHeader + own.map(({ record }) => toCsvLine(record)).join(''))
-    return new HistoryWriter(phase, new AppendFile(jsonl), new AppendFile(csv))
+    return new HistoryWriter(phase, new AppendFile(jsonl), new AppendFile(csv), onRefused ?? null)
   }
 
   /** Appends the epoch to both files and flushes them to the disk. @throws {SnapshotError} when the disk refuses */
   append(record: Omit<EpochRecord, 'phase'>): void {
     const full = { ...record, phase: this.#phase }
-    this.#jsonl.append(toJsonLine(full))
-    this.#csv.append(toCsvLine(full))
+    for (const [file, line] of [
+      [this.#jsonl, toJsonLine(full)],
+      [this.#csv, toCsvLine(full)],
+    ] as const) {
+      try {
+        file.append(line)
+      } catch (error) {
+        if (this.#onRefused === null || !(error instanceof SnapshotError)) throw error
+        this.#onRefused(error)
+      }
+    }
   }
 
   close(): void {
@@ -89,6 +103,8 @@ async function jsonLines(path: string): Promise<{ line: string; record: EpochRec
 class AppendFile {
   readonly #path: string
   #descriptor: number | null
+  /** what the disk refused so far */
+  #waiting = ''
 
   constructor(path: string) {
     this.#path = path
@@ -101,10 +117,15 @@ class AppendFile {
 
   append(text: string): void {
     if (this.#descriptor === null) throw new SnapshotError(`cannot write ${this.#path}: it was closed before.`)
+    this.#waiting += text
+    const { size } = fstatSync(this.#descriptor)
     try {
-      writeSync(this.#descriptor, text)
+      const bytes = Buffer.from(this.#waiting)
+      for (let at = 0; at < bytes.length;) at += writeSync(this.#descriptor, bytes, at)
       fsyncSync(this.#descriptor)
+      this.#waiting = ''
     } catch (error) {
+      ftruncateSync(this.#descriptor, size) // a part of a line would not be one
       throw writeError(error, this.#path)
     }
   }

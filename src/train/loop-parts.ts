@@ -2,7 +2,7 @@
 import type { ClipMode } from '../binding/index.ts'
 import type { Loader } from '../data/index.ts'
 import type { Duration, GroupOptions, LookaheadOptions, OptimizerOptions, SamOptions } from '../optim/index.ts'
-import type { Snapshot, SnapshotStore } from '../snapshot/index.ts'
+import type { Snapshot, Snapshots } from '../snapshot/index.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Monitor } from './best-epoch.ts'
 import type { Callback } from './callback.ts'
@@ -59,7 +59,7 @@ export interface LoopParts {
   /** a second pair of the same architecture that becomes the average; null for none */
   readonly emaNetworks: Networks | null
   readonly loader: Loader
-  readonly store: SnapshotStore
+  readonly store: Snapshots
   /** folder of the history files */
   readonly logs: string
   readonly logger: Logger

@@ -128,17 +128,21 @@ class TrainingRun {
     try {
       return await this.#run()
     } catch (error) {
-      throw error instanceof NonFiniteError ? this.#guard.rewound(error, this.#state, this.#parts.store.folder) : error
+      if (!(error instanceof NonFiniteError)) throw error
+      const { rewinds, anchor } = this.#state
+      throw this.#guard.rewound(error, rewinds, anchor === null ? null : await this.#parts.store.find(anchor))
     }
   }
 
   async #run(): Promise<LoopResult> {
-    const { signal, task, logs, logger } = this.#parts
+    const { signal, task, logs, logger, store } = this.#parts
     if (this.#parts.resumeFrom !== null) await this.#restore(this.#parts.resumeFrom)
     if (this.#nonFinite.policy === 'rewind' && this.#state.anchor === null) await this.#save(false)
-    this.#parts.store.hold(this.#state.anchor)
+    store.hold(this.#state.anchor)
     for (const callback of this.#callbacks) await callback.onStart?.({ phase: task.name, epochs: this.#totalEpochs })
-    using history = await HistoryWriter.open({ directory: logs, phase: task.name, resumeAfterEpoch: this.#state.epoch })
+    const tell = ({ message }: Error): void => logger.warn(`${message} The line is written with the next ones.`)
+    const resumed = { phase: task.name, resumeAfterEpoch: this.#state.epoch }
+    using history = await HistoryWriter.open({ directory: logs, ...resumed, onRefused: store.isLasting ? tell : null })
     while (!this.#state.finished) {
       await this.#trainEpoch()
       const started = performance.now()
@@ -235,7 +239,7 @@ class TrainingRun {
     const { broken } = result
     const isSkipped = broken !== null && !isScaled
     const skips = isSkipped ? skipped.inRow + 1 : 0
-    if (isSkipped) this.#guard.leaveOut({ ...result, what: broken }, at, skips, await this.#lastSnapshot())
+    if (isSkipped) this.#guard.leaveOut({ ...result, what: broken }, at, skips, await this.#parts.store.pointer('last'))
     if (broken !== 'loss') this.#guard.finite(result.loss, at.step)
     this.#state = {
       ...this.#state,
@@ -249,7 +253,7 @@ class TrainingRun {
       sincePull: result.sincePull,
     }
     const verdict = broken === null ? null : scalerVerdict(this.#state.scaler)
-    if (verdict !== null) throw this.#guard.scaler(verdict, result.origin, at, await this.#lastSnapshot())
+    if (verdict !== null) throw this.#guard.scaler(verdict, result.origin, at, await this.#parts.store.pointer('last'))
     const event = {
       ...at,
       totalSteps: this.#totalSteps,
@@ -323,7 +327,11 @@ class TrainingRun {
     const { epoch, step, batchInEpoch } = this.#state
     const origin = brokenWeights(networks, true)
     if (origin !== '')
-      throw this.#guard.weights(origin, { step, epoch: epoch + Math.sign(batchInEpoch) }, await this.#lastSnapshot())
+      throw this.#guard.weights(
+        origin,
+        { step, epoch: epoch + Math.sign(batchInEpoch) },
+        await this.#parts.store.pointer('last'),
+      )
     const path = await saveTraining(this.#parts, this.#stepper, this.#savedState(), best)
     if (this.#isAnchor(this.#state)) {
       this.#state = { ...this.#state, anchor: basename(path) }
@@ -380,10 +388,6 @@ class TrainingRun {
 
   async #load(snapshot: Snapshot, withOptimizer: boolean): Promise<void> {
     await loadTensors(this.#parts, snapshot, withOptimizer ? this.#stepper : null)
-  }
-
-  #lastSnapshot(): Promise<string | null> {
-    return this.#parts.store.pointer('last')
   }
 
   async #result(outcome: LoopResult['outcome']): Promise<LoopResult> {

@@ -1,8 +1,6 @@
 /** What happens when NaN or infinity comes up: no weight is touched by it, it is named, and the policy decides how training goes on. */
-import { join } from 'node:path'
 import { NonFiniteError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
-import type { TrainingState } from './state.ts'
 
 export interface NonFiniteOptions {
   /** abort ends the phase; skip leaves the step out; rewind goes back to the last epoch's snapshot and leaves the step out there */
@@ -102,16 +100,11 @@ export class NonFiniteGuard {
   }
 
   /** What to throw: the error, or the wish to go back from the step that it is about. */
-  rewound(
-    error: NonFiniteError,
-    { rewinds, anchor }: Pick<TrainingState, 'rewinds' | 'anchor'>,
-    folder: string,
-  ): NonFiniteError {
+  rewound(error: NonFiniteError, rewinds: readonly number[], snapshot: string | null): NonFiniteError {
     const { policy, limit, lrFactor } = this.#options
-    if (policy !== 'rewind' || anchor === null || this.#brokeAt === null) return error
+    if (policy !== 'rewind' || snapshot === null || this.#brokeAt === null) return error
     if (rewinds.length >= limit)
       return new NonFiniteError(`${error.message} Training went back ${rewinds.length} times before.`, { cause: error })
-    const snapshot = join(folder, anchor)
     this.#logger.warn(
       `${error.message} Going back to ${snapshot} with ${lrFactor} times the learning rate, without step ${this.#brokeAt}.`,
     )

@@ -75,6 +75,12 @@ export function createLogger(options: LoggerOptions = {}): RootLogger {
   const addFile = (path: string): void => {
     ensureDirSync(dirname(path))
     const file = pino.destination({ dest: path, sync: true, append: true })
+    let isTold = false
+    // Without a listener a full disk would end the program in the middle of a line.
+    file.on('error', (error: Error) => {
+      if (!isTold) write(`warning: ${path} takes no more lines: ${error.message}\n`)
+      isTold = true
+    })
     for (const line of early) file.write(line)
     files.push(file)
   }

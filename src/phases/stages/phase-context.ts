@@ -18,6 +18,7 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
   return {
     run: context.run,
     parentRun: context.parentRun,
+    snapshotFallback: config.run.snapshotFallback,
     data,
     device: context.device,
     seed: config.seed,

@@ -35,6 +35,8 @@ export interface Mixture {
   readonly partners: Tensor
   /** Share of a picture's own label, in [0, 1]. */
   readonly lambda: number
+  /** bool [S, S], true where the own pixels stay; null where each pixel is of both. */
+  readonly own: Tensor | null
 }
 
 /** A place of the draws that no operation of a plan reaches. */
@@ -62,14 +64,14 @@ export function mixImages(images: Tensor, options: MixOptions, key: MixKey): Mix
   const { ops } = torch
   if (options.method === 'mixup') {
     const other = ops.indexSelect(images, 0, partners)
-    return { images: ops.add(ops.mul(images, lambda), ops.mul(other, 1 - lambda)), partners, lambda }
+    return { images: ops.add(ops.mul(images, lambda), ops.mul(other, 1 - lambda)), partners, lambda, own: null }
   }
   const mask = maskOf(options.method, height, width, lambda, rng)
   const share = mask.reduce((sum, own) => sum + own, 0) / mask.length
-  const own = torch.tensor(mask, { shape: [1, 1, height, width], device: images.device }).to('bool')
+  const own = torch.tensor(mask, { shape: [height, width], device: images.device }).to('bool')
   const other = options.method === 'cutout' ? ops.zerosLike(images) : ops.indexSelect(images, 0, partners)
   // A picture with a hole keeps its label.
-  return { images: ops.where(own, images, other), partners, lambda: options.method === 'cutout' ? 1 : share }
+  return { images: ops.where(own, images, other), partners, lambda: options.method === 'cutout' ? 1 : share, own }
 }
 
 function maskOf(method: MixMethod, height: number, width: number, lambda: number, rng: Rng): Uint8Array {

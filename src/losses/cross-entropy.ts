@@ -27,6 +27,7 @@ const smallestWeight = 1e-12
  * @param logits  [N, C]; computed in float32 at least, whatever arrives
  * @param labels  [N] int64 in [0, C)
  * @param weights [C], ≥ 0; null weighs all classes alike
+ * @param shares  [N] what each row counts in the mean (mixed labels); null: 1
  * @returns scalar [], mean over the batch, in nats
  * @throws {ShapeError} when logits and labels disagree on N
  */
@@ -35,25 +36,38 @@ export function crossEntropyLoss(
   labels: Tensor,
   options: CrossEntropyOptions,
   weights: Tensor | null = null,
+  shares: Tensor | null = null,
 ): Tensor {
   checkScores('cross-entropy', 'logits', logits, labels)
   const { ops } = torch
   const { labelSmoothing } = options
   const logProbability = ops.logSoftmax(widened(logits), 1)
-  if (weights !== null) return weighted(logProbability, labels, labelSmoothing, weights.to(logProbability.dtype))
+  if (weights !== null || shares !== null) {
+    const counts = shares?.to(logProbability.dtype) ?? null
+    return weighted(logProbability, labels, labelSmoothing, weights?.to(logProbability.dtype) ?? null, counts)
+  }
   const onLabel = ops.mean(ops.gather(logProbability, 1, ops.unsqueeze(labels, 1)))
   if (labelSmoothing === 0) return ops.neg(onLabel)
   const overClasses = ops.mean(logProbability)
   return ops.neg(ops.add(ops.mul(onLabel, 1 - labelSmoothing), ops.mul(overClasses, labelSmoothing)))
 }
 
-function weighted(logProbability: Tensor, labels: Tensor, smoothing: number, weights: Tensor): Tensor {
+function weighted(
+  logProbability: Tensor,
+  labels: Tensor,
+  smoothing: number,
+  weights: Tensor | null,
+  shares: Tensor | null,
+): Tensor {
   const { ops } = torch
-  const own = ops.indexSelect(weights, 0, labels)
-  const all = ops.clamp(ops.sum(own), smallestWeight)
-  const onLabel = ops.div(ops.sum(ops.mul(own, ofLabel(logProbability, labels))), all)
+  const [rows = 1, classes = 1] = logProbability.shape
+  const own = weights === null ? null : ops.indexSelect(weights, 0, labels)
+  const count = (perRow: Tensor): Tensor => ops.sum(shares === null ? perRow : ops.mul(perRow, shares))
+  const mean = (sum: Tensor): Tensor => ops.div(sum, own === null ? rows : ops.clamp(ops.sum(own), smallestWeight))
+  const ofLabels = ofLabel(logProbability, labels)
+  const onLabel = mean(count(own === null ? ofLabels : ops.mul(own, ofLabels)))
   if (smoothing === 0) return ops.neg(onLabel)
-  const classes = logProbability.shape[1] ?? 1
-  const overClasses = ops.div(ops.sum(ops.mul(logProbability, weights)), ops.mul(all, classes))
+  const spread = weights === null ? logProbability : ops.mul(logProbability, weights)
+  const overClasses = ops.div(mean(count(ops.sum(spread, [1]))), classes)
   return ops.neg(ops.add(ops.mul(onLabel, 1 - smoothing), ops.mul(overClasses, smoothing)))
 }

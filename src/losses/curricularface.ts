@@ -9,9 +9,17 @@ import { torch, type Tensor } from '../binding/index.ts'
 import { arcfaceTarget } from './arcface.ts'
 import { checkScores, ofLabel, widened } from './logits.ts'
 
-/** @returns [] mean cosine of the targets without margin and without gradient @param cosines [N, C] @param labels [N] */
-export function meanTargetCosine(cosines: Tensor, labels: Tensor): Tensor {
-  return torch.noGrad(() => torch.ops.mean(ofLabel(widened(cosines.detach()), labels)))
+/**
+ * @param cosines [N, C] @param labels [N]
+ * @param shares  [N] what each row counts (mixed labels); null: 1
+ * @returns [] mean cosine of the targets without margin and without gradient
+ */
+export function meanTargetCosine(cosines: Tensor, labels: Tensor, shares: Tensor | null = null): Tensor {
+  const { ops } = torch
+  return torch.noGrad(() => {
+    const targets = ofLabel(widened(cosines.detach()), labels)
+    return ops.mean(shares === null ? targets : ops.mul(targets, shares.to(targets.dtype)))
+  })
 }
 
 /** t after a batch: momentum · mean cosine + (1 − momentum) · t. @param momentum weight of this batch; the paper's is 0.01 */

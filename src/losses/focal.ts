@@ -34,6 +34,7 @@ const smallestMiss = 1e-30
  * @param labels  [N] int64 in [0, C)
  * @param weights [C], ≥ 0, α of each class beside the common one; null: 1. Unlike in cross-entropy the mean is over N, as in the paper's
  *                code: weights make a batch count more or less
+ * @param shares  [N] what each row counts in the mean (mixed labels); null: 1
  * @returns scalar []
  * @throws {ShapeError} when logits and labels disagree on N
  */
@@ -42,12 +43,14 @@ export function focalLoss(
   labels: Tensor,
   options: FocalOptions,
   weights: Tensor | null = null,
+  shares: Tensor | null = null,
 ): Tensor {
   checkScores('focal', 'logits', logits, labels)
   const { ops } = torch
   const logProbability = ofLabel(ops.logSoftmax(widened(logits), 1), labels)
   // expm1: 1 − exp(log p) loses all digits where p is nearly 1
   const miss = ops.clamp(ops.neg(ops.expm1(logProbability)), smallestMiss)
-  const loss = ops.mul(ops.mul(ops.pow(miss, options.gamma), logProbability), -options.alpha)
+  const each = ops.mul(ops.mul(ops.pow(miss, options.gamma), logProbability), -options.alpha)
+  const loss = shares === null ? each : ops.mul(each, shares.to(each.dtype))
   return ops.mean(weights === null ? loss : ops.mul(loss, ops.indexSelect(weights.to(loss.dtype), 0, labels)))
 }

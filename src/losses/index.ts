@@ -1,6 +1,7 @@
 export { adafaceLogits, featureNorms, imageQuality, updatedNormStatistics, type NormStatistics } from './adaface.ts'
 export { arcfaceLogits, arcfaceLoss, cosineLogits, type ArcFaceLossOptions } from './arcface.ts'
 export { classWeights, classWeightsSchema, type ClassWeights } from './class-weights.ts'
+export { contentShares } from './content-shares.ts'
 export { cosfaceLogits } from './cosface.ts'
 export { crossEntropyLoss, crossEntropySchema, crossEntropyShape, type CrossEntropyOptions } from './cross-entropy.ts'
 export { curricularfaceLogits, meanTargetCosine, updatedCurriculum } from './curricularface.ts'

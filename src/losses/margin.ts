@@ -11,7 +11,7 @@ import { adafaceLogits, featureNorms, imageQuality, updatedNormStatistics, type 
 import { arcfaceLogits } from './arcface.ts'
 import { cosfaceLogits } from './cosface.ts'
 import { curricularfaceLogits, meanTargetCosine, updatedCurriculum } from './curricularface.ts'
-import type { Labels } from './mixed-labels.ts'
+import { mixedLabelLoss, type Labels } from './mixed-labels.ts'
 
 export type MarginKind = 'arcface' | 'cosface' | 'adaface' | 'curricularface'
 
@@ -98,14 +98,7 @@ export class Margin {
       if (norms !== null && norms !== this.#norms) this.#setNorms(norms)
     }
     if (this.kind !== 'curricularface') return
-    const { own, mixed } = labels
-    const mean = meanTargetCosine(cosines, own)
-    const seen =
-      mixed === null
-        ? mean
-        : torch.noGrad(() =>
-            ops.add(ops.mul(mean, mixed.lambda), ops.mul(meanTargetCosine(cosines, mixed.partner), 1 - mixed.lambda)),
-          )
+    const seen = torch.noGrad(() => mixedLabelLoss(labels, (hard, shares) => meanTargetCosine(cosines, hard, shares)))
     this.#setCurriculum(updatedCurriculum(seen, this.#curriculum ?? ops.zerosLike(seen), this.#momentum))
   }
 

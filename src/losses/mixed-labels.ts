@@ -5,6 +5,8 @@
  * For cross-entropy that equals the loss against the mixed distribution. A margin (ArcFace and its relatives) is put on the label of
  * each term: on the own one in the first, on the partner's in the second. Plain distillation has no labels: the teacher sees the mixed
  * picture, and its scores are the target. Decoupled distillation splits one target class off those scores: the dominant label.
+ *
+ * λ is one number for a batch, or one for each picture where the content of the pictures says how much of each is left.
  */
 import { torch, type Tensor } from '../binding/index.ts'
 
@@ -12,18 +14,32 @@ export interface Labels {
   /** [N] int64 in [0, C) */
   readonly own: Tensor
   /** The partner's; null where nothing is mixed. */
-  readonly mixed: { readonly partner: Tensor; readonly lambda: number } | null
+  readonly mixed: {
+    readonly partner: Tensor
+    /** of the own label, for all pictures alike */
+    readonly lambda: number
+    /** [N] of the own label of each picture; used instead of lambda where it is given */
+    readonly shares?: Tensor
+  } | null
 }
 
-/** @param lossOf a loss against hard labels [N] → scalar [] */
-export function mixedLabelLoss(labels: Labels, lossOf: (labels: Tensor) => Tensor): Tensor {
+/** @param lossOf a loss against hard labels [N] → scalar []; where `shares` [N] are given, of each row that share */
+export function mixedLabelLoss(labels: Labels, lossOf: (labels: Tensor, shares: Tensor | null) => Tensor): Tensor {
   const { own, mixed } = labels
-  if (mixed === null || mixed.lambda === 1) return lossOf(own)
   const { ops } = torch
-  return ops.add(ops.mul(lossOf(own), mixed.lambda), ops.mul(lossOf(mixed.partner), 1 - mixed.lambda))
+  if (mixed?.shares !== undefined)
+    return ops.add(lossOf(own, mixed.shares), lossOf(mixed.partner, othersShares(mixed.shares)))
+  if (mixed === null || mixed.lambda === 1) return lossOf(own, null)
+  return ops.add(ops.mul(lossOf(own, null), mixed.lambda), ops.mul(lossOf(mixed.partner, null), 1 - mixed.lambda))
+}
+
+/** 1 − shares. @param shares [N] */
+export function othersShares(shares: Tensor): Tensor {
+  return torch.ops.add(torch.ops.neg(shares), 1)
 }
 
 /** The label of the larger share; of equal shares the own one. @returns [N] int64 */
 export function dominantLabel({ own, mixed }: Labels): Tensor {
+  if (mixed?.shares !== undefined) return torch.ops.where(torch.ops.lt(mixed.shares, 0.5), mixed.partner, own)
   return mixed !== null && mixed.lambda < 0.5 ? mixed.partner : own
 }

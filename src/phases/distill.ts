@@ -3,14 +3,22 @@
  * labels.
  */
 import { torch, type Tensor } from '../binding/index.ts'
-import { cosineLogits, dkdLoss, dominantLabel, embeddingLoss, hintLoss, kdLoss } from '../losses/index.ts'
+import {
+  contentShares,
+  cosineLogits,
+  dkdLoss,
+  dominantLabel,
+  embeddingLoss,
+  hintLoss,
+  kdLoss,
+} from '../losses/index.ts'
 import { createHead, type Head } from '../models/index.ts'
 import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
 import { cosineHead, LabelLoss } from './label-loss.ts'
 import { batchMixer, type MixedStep } from './mixing.ts'
 import { distillOptionsSchema, unavailableDistill, type DistillOptions } from './options/distill.ts'
-import { openTeacher } from './teacher.ts'
+import { openTeacher, type Teacher } from './teacher.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
 export const distillPhase: Phase<DistillOptions> = {
@@ -47,8 +55,9 @@ export const distillPhase: Phase<DistillOptions> = {
             mixer: batchMixer('distill', options, seed),
             beside: projection === null ? [] : [{ prefix: 'projection', parameters: projection.namedParameters() }],
             memory: memoryOf(labelLoss, projection),
-            async loss(step, batch) {
+            async loss(mixed, batch) {
               const { ops } = torch
+              const step = alpha < 1 || options.softLoss === 'dkd' ? await byContent(mixed, teacher) : mixed
               const seen = await teacher.look(step.images)
               const terms: [name: string, weight: number, loss: Tensor][] = []
               const ramp = rampOf(options.teacherWarmupEpochs, batch.epoch)
@@ -76,6 +85,17 @@ export const distillPhase: Phase<DistillOptions> = {
       context,
     )
   },
+}
+
+/** TokenMix's labels count by what the teacher sees of them; by area where it has no map of places. */
+export async function byContent(step: MixedStep, teacher: Pick<Teacher, 'activations'>): Promise<MixedStep> {
+  const { tokens, labels } = step
+  if (tokens === null || labels.mixed === null) return step
+  const maps = await teacher.activations(tokens.images, labels.own)
+  if (maps.length === 0) return step
+  const { ops } = torch
+  const shares = ops.mean(ops.stack(maps.map((map) => contentShares(map, tokens.own, tokens.partners))), [0])
+  return { ...step, labels: { ...labels, mixed: { ...labels.mixed, shares } } }
 }
 
 /** What the teacher's part counts in an epoch (from 0) of the warm-up, as mdistiller's: (epoch + 1) / epochs, at most 1. */

@@ -43,16 +43,16 @@ export class LabelLoss {
     const margin = this.#margin
     if (margin !== null) {
       margin.observe(outputs, labels, features)
-      return mixedLabelLoss(labels, (hard) =>
-        crossEntropyLoss(margin.logits(outputs, hard, features), hard, { labelSmoothing }, this.#weights),
+      return mixedLabelLoss(labels, (hard, shares) =>
+        crossEntropyLoss(margin.logits(outputs, hard, features), hard, { labelSmoothing }, this.#weights, shares),
       )
     }
     const logits = this.#scale === 1 ? outputs : cosineLogits(outputs, this.#scale)
     const focal = { gamma: focalGamma ?? 2, alpha: focalAlpha ?? 1 }
-    return mixedLabelLoss(labels, (hard) =>
+    return mixedLabelLoss(labels, (hard, shares) =>
       this.kind === 'focal'
-        ? focalLoss(logits, hard, focal, this.#weights)
-        : crossEntropyLoss(logits, hard, { labelSmoothing }, this.#weights),
+        ? focalLoss(logits, hard, focal, this.#weights, shares)
+        : crossEntropyLoss(logits, hard, { labelSmoothing }, this.#weights, shares),
     )
   }
 

@@ -24,6 +24,8 @@ export interface MixedStep {
   readonly labels: Labels
   /** Whom the network mixed inside, where `images` are not mixed: a teacher's scores are mixed with the labels. */
   readonly hiddenPartners: Tensor | null
+  /** What tokens were mixed: the pictures as they were, whose tokens stay, and whom each is mixed with. Null for other mixtures. */
+  readonly tokens: { readonly images: Tensor; readonly own: Tensor; readonly partners: Tensor } | null
 }
 
 export interface BatchMixer {
@@ -40,13 +42,20 @@ export function batchMixer(name: string, options: MixingOptions, seed: number): 
       const kind = kindOf(options, key)
       if (kind === 'none') {
         const passed = await forwardNetworks(networks, batch.images, precision)
-        return { ...passed, images: batch.images, labels: { own: labels, mixed: null }, hiddenPartners: null }
+        return {
+          ...passed,
+          images: batch.images,
+          labels: { own: labels, mixed: null },
+          hiddenPartners: null,
+          tokens: null,
+        }
       }
       if (kind !== 'mixtoken' && kind !== 'manifold') {
         const mixture = mixImages(batch.images, { method: kind, alpha: options.mixAlpha, views: batch.views }, key)
-        const { images, partners, lambda } = mixture
+        const { images, partners, lambda, own } = mixture
         const passed = await forwardNetworks(networks, images, precision)
-        return { ...passed, images, labels: mixed(labels, partners, lambda), hiddenPartners: null }
+        const tokens = kind === 'tokenmix' && own !== null ? { images: batch.images, own, partners } : null
+        return { ...passed, images, labels: mixed(labels, partners, lambda), hiddenPartners: null, tokens }
       }
       parts ??= await partsOf(networks, batch)
       const mix =
@@ -57,6 +66,7 @@ export function batchMixer(name: string, options: MixingOptions, seed: number): 
         images: batch.images,
         labels: mixed(labels, mix.partners, mix.lambda),
         hiddenPartners: mix.partners,
+        tokens: null,
       }
     },
   }
@@ -64,7 +74,7 @@ export function batchMixer(name: string, options: MixingOptions, seed: number): 
 
 type Kind = MixingOptions['mixMethod'] | 'manifold'
 
-/** The rows of view 0 of a step whose batch has `count` samples. */
+/** The rows of view 0 of a step whose batch has `count` samples; what was mixed in them is not kept. */
 export function firstView(step: MixedStep, count: number): MixedStep {
   const rows = (tensor: Tensor): Tensor => torch.ops.slice(tensor, 0, 0, count)
   const { labels, hiddenPartners } = step
@@ -75,6 +85,7 @@ export function firstView(step: MixedStep, count: number): MixedStep {
     images: rows(step.images),
     labels: { own: rows(labels.own), mixed: partner },
     hiddenPartners: hiddenPartners && rows(hiddenPartners),
+    tokens: null,
   }
 }
 

@@ -8,6 +8,7 @@ import { readWeights, withoutAdapters } from '../models/index.ts'
 import { matchingSnapshots, readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { forwardNetworks } from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
+import { classScores } from './class-activation.ts'
 import type { PhaseContext } from './context.ts'
 import { namesWeights, startingSnapshot } from './lineage.ts'
 import {
@@ -30,6 +31,12 @@ export interface Teacher {
   readonly numFeatures: number
   /** @param images [N, 3, S, S] as the student sees them @returns logits [N, C] and pooled features [N, D], without gradient */
   look(images: Tensor): Promise<{ logits: Tensor; features: Tensor }>
+  /**
+   * Where each teacher sees the class of each picture, without gradient: [N, h, w] ≥ 0 of those whose last features are a map of places.
+   *
+   * @param labels [N] int64
+   */
+  activations(images: Tensor, labels: Tensor): Promise<Tensor[]>
   dispose(): void
 }
 
@@ -69,6 +76,21 @@ export async function openTeacher(options: DistillOptions, student: Student, con
           views.push(await look(pair, toTeachersView(images, student.spec, spec), spec.logitScale, student.precision))
         return together(views)
       }),
+    activations: (images, labels) =>
+      torch.noGrad(async () => {
+        const maps: Tensor[] = []
+        for (const { pair, spec } of opened) {
+          const map = await activation(
+            pair,
+            spec,
+            toTeachersView(images, student.spec, spec),
+            labels,
+            student.precision,
+          )
+          if (map !== null) maps.push(map)
+        }
+        return maps
+      }),
     dispose() {
       for (const { pair } of opened) pair.dispose()
     },
@@ -83,6 +105,19 @@ async function look(
 ): Promise<{ logits: Tensor; features: Tensor }> {
   const { features, outputs } = await forwardNetworks(pair, images, precision)
   return { logits: torch.ops.mul(outputs, logitScale), features }
+}
+
+/** Tokens that were merged or learned no longer stand for places. */
+async function activation(
+  pair: NetworkPair,
+  { head, backbone }: NetworkSpec,
+  images: Tensor,
+  labels: Tensor,
+  precision: TaskParts['precision'],
+): Promise<Tensor | null> {
+  if ((backbone.tokenMergingRatio ?? 0) > 0 || (backbone.tokenLearnerTokens ?? 0) > 0) return null
+  const scores = await classScores(pair, head.kind, images, labels, precision)
+  return scores === null ? null : torch.ops.clamp(scores, 0)
 }
 
 /** The logarithm of the mean probabilities, and all features side by side. */
@@ -116,6 +151,13 @@ function studentsAverage({ spec, emaPair, precision }: Student): Teacher {
         emaPair.backbone.train(false)
         emaPair.head.train(false)
         return look(emaPair, images, spec.logitScale, precision)
+      }),
+    activations: (images, labels) =>
+      torch.noGrad(async () => {
+        emaPair.backbone.train(false)
+        emaPair.head.train(false)
+        const map = await activation(emaPair, spec, images, labels, precision)
+        return map === null ? [] : [map]
       }),
     dispose() {},
   }

@@ -256,6 +256,21 @@ test('distillation › the arcface phase, a snapshot of another network, several
   assert.equal(await lossOf('distill', { useEmaTeacher: true }), await lossOf('distill', { teacher: 'student_ema' }))
 })
 
+test('distillation › TokenMix’s labels depend on the teacher’s activation, those of other mixtures do not', async () => {
+  const data = { dataset: 'digits', imageSize: 32 }
+  await run('sees', ['arcface'], { data })
+  const labelsAlone = async (mixMethod: string, teacher: string): Promise<number> => {
+    const name = `${mixMethod}-${teacher}`
+    // without its scores the teacher has a say in the labels alone
+    const distill = { alpha: 0, mixMethod, teacherBackbonePath: arcfaceOf(teacher), steps: 1 }
+    const result = await run(name, ['distill'], { data, distill })
+    const lines = readFileSync(join(result.run.logs, 'metrics.jsonl'), 'utf8').trim().split('\n')
+    return (JSON.parse(lines.at(-1) ?? '') as { train_loss: number }).train_loss
+  }
+  assert.equal(await labelsAlone('cutmix', 'sees'), await labelsAlone('cutmix', 'teacher'))
+  assert.notEqual(await labelsAlone('tokenmix', 'sees'), await labelsAlone('tokenmix', 'teacher'))
+})
+
 test('distillation › the projection to the teacher’s width is trained, and survives an interruption', async () => {
   const distill = {
     batchSize: 48,

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { torch, type Tensor } from '../../../src/binding/index.ts'
-import { arcfaceLoss, crossEntropyLoss, mixedLabelLoss, supconLoss } from '../../../src/losses/index.ts'
+import {
+  arcfaceLoss,
+  crossEntropyLoss,
+  dominantLabel,
+  focalLoss,
+  Margin,
+  mixedLabelLoss,
+  supconLoss,
+} from '../../../src/losses/index.ts'
 
 const LAMBDA = 0.3
 const own = (): Tensor => torch.tensor(BigInt64Array.from([0n, 2n, 1n, 2n]))
@@ -62,6 +70,60 @@ describe('mixed labels', () => {
     near(mixedLabelLoss({ own: own(), mixed: { partner: partner(), lambda: 1 } }, plain).item(), first)
     near(mixedLabelLoss({ own: own(), mixed: { partner: partner(), lambda: 0 } }, plain).item(), second)
     near(mixedLabelLoss(labels(), plain).item(), LAMBDA * first + (1 - LAMBDA) * second)
+  })
+
+  const weights = (): Tensor => torch.tensor(Float64Array.from([1, 2, 0.5]))
+  const kinds: Record<string, (scores: Tensor, hard: Tensor, shares: Tensor | null) => Tensor> = {
+    'cross-entropy': (z, hard, shares) => crossEntropyLoss(z, hard, { labelSmoothing: 0 }, null, shares),
+    smoothed: (z, hard, shares) => crossEntropyLoss(z, hard, { labelSmoothing: 0.1 }, null, shares),
+    weighted: (z, hard, shares) => crossEntropyLoss(z, hard, { labelSmoothing: 0.1 }, weights(), shares),
+    focal: (z, hard, shares) => focalLoss(z, hard, { gamma: 2, alpha: 0.5 }, weights(), shares),
+  }
+  for (const [name, lossOf] of Object.entries(kinds))
+    test(`${name}: shares of each picture are its own λ; equal ones are the λ of the batch`, () => {
+      const shareOf = [0.3, 1, 0.8, 0]
+      const shares = (values: readonly number[]): Tensor => torch.tensor(Float64Array.from(values))
+      const mixedBy = (values: readonly number[]): number =>
+        mixedLabelLoss(
+          { own: own(), mixed: { partner: partner(), lambda: LAMBDA, shares: shares(values) } },
+          (hard, each) => lossOf(scores(), hard, each),
+        ).item()
+      near(mixedBy(Array(4).fill(LAMBDA)), mixedLabelLoss(labels(), (hard) => lossOf(scores(), hard, null)).item())
+      // one picture after the other, the rest without a share
+      const only = (values: readonly number[], row: number): Tensor => shares(values.map((v, i) => (i === row ? v : 0)))
+      const expected = shareOf.reduce(
+        (sum, _, row) =>
+          sum +
+          lossOf(scores(), own(), only(shareOf, row)).item() +
+          lossOf(
+            scores(),
+            partner(),
+            only(
+              shareOf.map((v) => 1 - v),
+              row,
+            ),
+          ).item(),
+        0,
+      )
+      near(mixedBy(shareOf), expected)
+    })
+
+  test('shares of each picture decide its dominant label, and the curriculum’s t', () => {
+    const shares = torch.tensor(Float64Array.from([0.3, 0.5, 0.8, 0]))
+    const mixed = { own: own(), mixed: { partner: partner(), lambda: 0.9, shares } }
+    assert.deepEqual(dominantLabel(mixed).toArray().map(Number), [2, 2, 1, 2])
+    const margin = new Margin('curricularface', { margin: null, scale: 8, adafaceH: null, statisticsMomentum: 1 })
+    margin.observe(scores(), mixed, scores())
+    const values = scores().toArray()
+    const cosine = (row: number, label: number): number => values[3 * row + label] ?? NaN
+    const mean =
+      [0.3, 0.5, 0.8, 0].reduce(
+        (sum, share, i) =>
+          sum + share * cosine(i, [0, 2, 1, 2][i] ?? 0) + (1 - share) * cosine(i, [2, 1, 0, 2][i] ?? 0),
+        0,
+      ) / 4
+    assert.ok(Math.abs((margin.state().get('t')?.item() ?? NaN) - mean) < 1e-6)
+    margin.dispose()
   })
 
   test('supervised contrast has the positives of either label', () => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { torch } from '../../../src/binding/index.ts'
+import { NativeModule, torch } from '../../../src/binding/index.ts'
 import { rampOf } from '../../../src/phases/distill.ts'
+import type { PhaseContext } from '../../../src/phases/context.ts'
+import { distillOptionsSchema } from '../../../src/phases/options/distill.ts'
+import { openTeacher } from '../../../src/phases/teacher.ts'
 import { toTeachersView } from '../../../src/phases/teachers-view.ts'
 
 const student = { mean: [0.5, 0.4, 0.3], std: [0.2, 0.25, 0.5], imageSize: 8 }
@@ -42,4 +45,36 @@ test('teacher › counts more from epoch to epoch of its warm-up', () => {
     [0.25, 0.5, 0.75, 1, 1],
   )
   assert.equal(rampOf(0, 0), 1)
+})
+
+test('teacher › the student’s own average evaluates: its batch statistics neither act nor move, and nothing flows back', async () => {
+  await torch.scope(async () => {
+    const backbone = await NativeModule.createBackbone('small_cnn', { num_classes: 0, width: 4, seed: 1 })
+    const numFeatures = backbone.info.numFeatures as number
+    const head = await NativeModule.createHead('cosine', { in_features: numFeatures, out_features: 3, seed: 2 })
+    const images = torch.tensor(
+      Float32Array.from({ length: 4 * 3 * 64 }, (_, i) => Math.sin(i * 0.7) * 2),
+      { shape: [4, 3, 8, 8] },
+    )
+    backbone.train(false)
+    const expected = (await head.forward(await backbone.forward(images))).toArray().map((cosine) => 7 * cosine)
+    backbone.train(true)
+    head.train(true)
+    const spec = { ...student, logitScale: 7, head: { kind: 'cosine', subCenters: 1 }, backbone: { name: 'small_cnn' } }
+    const emaPair = { backbone, head, numFeatures, dispose() {} }
+    const teacher = await openTeacher(
+      distillOptionsSchema.parse({ teacher: 'student_ema' }),
+      { spec, emaPair, precision: 'float32' } as unknown as Parameters<typeof openTeacher>[1],
+      {} as PhaseContext,
+    )
+    const buffers = (): number[][] => [...backbone.namedBuffers().values()].map((buffer) => buffer.toArray())
+    const before = buffers()
+    const { logits, features } = await teacher.look(images)
+    logits.toArray().forEach((logit, i) => assert.ok(Math.abs(logit - (expected[i] ?? NaN)) < 1e-5))
+    assert.ok(!logits.requiresGrad && !features.requiresGrad)
+    backbone.train(true)
+    const [map] = await teacher.activations(images, torch.zeros([4], { dtype: 'int64' }))
+    assert.ok(map !== undefined && !map.requiresGrad && map.toArray().every((value) => value >= 0))
+    assert.deepEqual(buffers(), before)
+  })
 })

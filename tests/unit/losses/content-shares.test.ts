@@ -17,7 +17,9 @@ function sharesOf(maps: readonly number[], side: number, mask: readonly number[]
 }
 
 const near = (actual: readonly number[], expected: readonly number[]): void =>
-  expected.forEach((value, i) => assert.ok(Math.abs((actual[i] ?? NaN) - value) < 1e-6, `${actual.join()} and ${expected.join()}`))
+  expected.forEach((value, i) =>
+    assert.ok(Math.abs((actual[i] ?? NaN) - value) < 1e-6, `${actual.join()} and ${expected.join()}`),
+  )
 
 test('content shares › are those of a loop over places: own activation under the mask against the partner’s outside it', () => {
   const maps = noise(3, 48).map((value) => Math.max(0, value))

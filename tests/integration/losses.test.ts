@@ -134,6 +134,11 @@ test('losses › each margin of the arcface phase and each of its keys gives ano
     { subCenters: 3 },
     { classWeights: [1, 1, 1, 1, 1, 1, 1, 1, 1, 5] },
     { labelSmoothing: 0.1 },
+    ...['mixup', 'cutmix', 'fmix', 'cutout'].map((mixMethod) => ({ mixMethod })),
+    { mixMethod: 'cutmix', mixProbability: 0.1 },
+    { mixMethod: 'mixup', mixAlpha: 0.2 },
+    { useManifoldMixup: true },
+    { useManifoldMixup: true, marginHead: 'adaface' },
   ]))
 
 test('losses › use_curricularface and use_adaface are other spellings of margin_head', async () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import sharp from 'sharp'
 import { torch } from '../../../src/binding/index.ts'
 import { loadImage } from '../../../src/data/index.ts'
-import { createModel, saveSafetensors } from '../../../src/models/index.ts'
+import { createModel, readWeights, saveSafetensors } from '../../../src/models/index.ts'
 import { runPipeline, pipelineConfigSchema, type PipelineResult } from '../../../src/phases/index.ts'
 import { openPredictor } from '../../../src/predict/index.ts'
 import type { PhaseName } from '../../../src/phases/context.ts'
@@ -203,6 +203,33 @@ describe('training from published weights', () => {
     const distill = { ...short, teacherBackbonePath: features, teacherHeadPath: head }
     const result = await run('two-files', ['distill'], { backbone, distill })
     assert.equal(result.outcome, 'finished')
+  })
+
+  it('a teacher may be two files of torch.save, as snapshot_epoch_30.pth', async () => {
+    const saved = JSON.parse(readFileSync(new URL('../../golden/teacher.json', import.meta.url), 'utf8')) as {
+      backbone: string
+      head: string
+    }
+    mkdirSync(join(root, 'head'), { recursive: true })
+    const paths = { backbone: join(root, 'snapshot_epoch_30.pth'), head: join(root, 'head', 'snapshot_epoch_30.pth') }
+    for (const part of ['backbone', 'head'] as const) {
+      writeFileSync(paths[part], Buffer.from(saved[part], 'base64'))
+      const { tensors } = await readWeights(paths[part])
+      await saveSafetensors(join(root, `${part}-30.safetensors`), tensors)
+      for (const tensor of tensors.values()) tensor.dispose()
+    }
+    const taught = async (name: string, teacherBackbonePath: string, teacherHeadPath: string): Promise<number> => {
+      const distill = { ...short, teacherBackbonePath, teacherHeadPath, alpha: 1 }
+      const result = await run(name, ['distill'], { backbone, distill })
+      assert.equal(result.outcome, 'finished')
+      const line = readFileSync(join(result.run.logs, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1) ?? ''
+      return (JSON.parse(line) as { train_loss: number }).train_loss
+    }
+    const safe = (part: string): string => join(root, `${part}-30.safetensors`)
+    const loss = await taught('pth', paths.backbone, paths.head)
+    assert.equal(loss, await taught('pth-safe', safe('backbone'), safe('head')))
+    assert.notEqual(loss, await taught('pth-other', paths.backbone, join(root, 'head.safetensors')))
+    assert.notEqual(loss, await taught('pth-another', features, paths.head))
   })
 
   it('init_from names snapshots; weights belong to backbone.pretrained', async () => {

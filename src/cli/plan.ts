@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ResolvedConfig } from '../config/index.ts'
 import { type PhaseName, predecessors, type RunPaths, trainingPhaseNames } from '../phases/context.ts'
+import { changedParents, changesOf, isFinished, parentsOf, readLineage, settingsOf } from '../phases/lineage-record.ts'
 import { chooseRun } from '../phases/run-folder.ts'
+import { fallbackOf } from '../snapshot/index.ts'
 
 export interface PlannedPhase {
   readonly phase: PhaseName
@@ -14,6 +16,9 @@ export interface PlannedPhase {
   readonly input: string
   readonly inputFound: boolean
   readonly outputs: readonly string[]
+  /** what becomes of it, and why */
+  readonly decision: 'runs' | 'goes on' | 'runs again' | 'skipped'
+  readonly reasons: readonly string[]
 }
 
 export interface Plan {
@@ -29,11 +34,12 @@ export interface Plan {
   readonly withoutEffect: readonly string[]
 }
 
-export function planRun(resolved: ResolvedConfig, resume: boolean): Plan {
+export async function planRun(resolved: ResolvedConfig, resume: boolean): Promise<Plan> {
   const { config, phases, skipped, withoutEffect, file } = resolved
   const { name, directory } = config.run
   const { run, parentRun } = chooseRun(directory, name, { phases, resume, claim: false })
   const runs = [run, parentRun].filter((paths) => paths !== null)
+  const decisions = await decisionsOf(resolved, resume, { run, parentRun })
   const digits = config.data.dataset === 'digits'
   return {
     run,
@@ -50,8 +56,50 @@ export function planRun(resolved: ResolvedConfig, resume: boolean): Plan {
       work: workOf(resolved, phase),
       ...inputOf(resolved, phase, runs),
       outputs: outputsOf(resolved, phase, run),
+      ...(decisions.get(phase) ?? { decision: 'runs', reasons: [] }),
     })),
   }
+}
+
+type Decision = Pick<PlannedPhase, 'decision' | 'reasons'>
+
+/** As the phases decide when they run, but for the content of the data, which is not read here. */
+async function decisionsOf(
+  { config, phases }: ResolvedConfig,
+  resume: boolean,
+  runs: { readonly run: RunPaths; readonly parentRun: RunPaths | null },
+): Promise<Map<PhaseName, Decision>> {
+  const decisions = new Map<PhaseName, Decision>()
+  for (const phase of phases) {
+    const folder = join(runs.run.snapshots, phase)
+    const folders = [folder, await fallbackOf(folder)].filter((path) => path !== null)
+    const finished = resume && trainingPhaseNames.includes(phase) ? await isFinished(folders) : null
+    const record = await readLineage(folder)
+    if (finished === null) {
+      decisions.set(phase, { decision: 'runs', reasons: resume ? ['not begun'] : [] })
+      continue
+    }
+    if (record === null || phase === 'evaluate' || phase === 'export') {
+      const why = 'not known what it was made of'
+      decisions.set(phase, {
+        decision: finished ? 'skipped' : 'goes on',
+        reasons: finished ? ['finished', why] : [why],
+      })
+      continue
+    }
+    const section: { initFrom: string | null; teacherBackbonePath?: string | null } = config[phase]
+    const parents = await parentsOf(phase, [section.initFrom, section.teacherBackbonePath], runs)
+    const anew = predecessors[phase].filter(
+      (name) => name in record.parents && ['runs', 'runs again'].includes(decisions.get(name)?.decision ?? ''),
+    )
+    const changedWeights = [...changedParents(record, parents), ...anew.map((name) => `${name} runs again`)]
+    const changed = changesOf(record, settingsOf(config, phase))
+    const again = finished ? [...changed, ...changedWeights] : changedWeights
+    if (again.length > 0) decisions.set(phase, { decision: 'runs again', reasons: again })
+    else if (finished) decisions.set(phase, { decision: 'skipped', reasons: ['finished and unchanged'] })
+    else decisions.set(phase, { decision: 'goes on', reasons: changed })
+  }
+  return decisions
 }
 
 function workOf({ config }: ResolvedConfig, phase: PhaseName): string {
@@ -119,8 +167,9 @@ export function planText(plan: Plan): string {
     `device    ${plan.device}`,
     '',
   ]
-  plan.phases.forEach(({ phase, work, input, inputFound, outputs }, index) => {
+  plan.phases.forEach(({ phase, work, input, inputFound, outputs, decision, reasons }, index) => {
     lines.push(`${index + 1}. ${phase}${work === '' ? '' : `: ${work}`}`)
+    if (plan.resume) lines.push(`     ${decision}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`)
     lines.push(`     from ${input}${inputFound ? '' : ' (not found)'}`)
     if (outputs.length > 0) lines.push(`     to   ${outputs.join(', ')}`)
   })
@@ -139,12 +188,14 @@ export function planJson(plan: Plan): object {
     data: { dataset: plan.dataset, directory: plan.dataDirectory, found: plan.dataDirectoryFound },
     device: plan.device,
     folders: { snapshots: plan.run.snapshots, logs: plan.run.logs, eval_results: plan.run.evalResults },
-    phases: plan.phases.map(({ phase, work, input, inputFound, outputs }) => ({
+    phases: plan.phases.map(({ phase, work, input, inputFound, outputs, decision, reasons }) => ({
       phase,
       work,
       input,
       input_found: inputFound,
       outputs,
+      decision,
+      reasons,
     })),
     skipped: plan.skipped,
     without_effect: plan.withoutEffect,

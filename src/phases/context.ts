@@ -81,6 +81,8 @@ export interface PhaseContext {
   readonly parentRun: RunPaths | null
   /** where snapshots go when the run's own folder takes none; default: nowhere */
   readonly snapshotFallback?: string | null
+  /** what the result of a phase depends on, by key; default: not known, and a phase that had finished is not looked at again */
+  readonly settings?: (phase: PhaseName) => Readonly<Record<string, unknown>>
   readonly data: DatasetSplits
   readonly device: string
   readonly seed: number

@@ -31,6 +31,7 @@ import { predecessors, type PhaseContext, type PhaseName, type PhaseResult, type
 import { checkDevice } from './device-limits.ts'
 import { freezeBackbone } from './freezing.ts'
 import { resizeToFor } from './image-geometry.ts'
+import { writeLineage } from './lineage-record.ts'
 import { startingSnapshot } from './lineage.ts'
 import { buildNetworks, withoutPretrained } from './networks.ts'
 import type { HeadSpec, NetworkPair, NetworkSpec } from './networks.ts'
@@ -40,6 +41,7 @@ import type { LocalCropOptions } from './options/supcon.ts'
 import { loopOptions } from './options/loop-options.ts'
 import type { TrainingOptions } from './options/training.ts'
 import { progressCallback } from './progress-callback.ts'
+import { currentLineage, setAsideStale } from './skip.ts'
 
 export interface TaskParts {
   readonly spec: NetworkSpec
@@ -81,19 +83,29 @@ export async function runTrainingPhase(
   const { name } = recipe
   refuseUnavailable(name, options, recipe.unavailable)
   checkDevice(name, options, context)
-  const store = await LastingSnapshots.open(join(context.run.snapshots, name), {
-    fallback: context.snapshotFallback ?? null,
-    keep: options.keep,
-    cycleOf: cycleOf(options),
-    logger: context.logger,
-  })
-  const resumeFrom = context.resume ? await store.newestReadable() : null
-  if (resumeFrom !== null && parseTrainingState(resumeFrom.state, resumeFrom.path).finished) {
+  const folder = join(context.run.snapshots, name)
+  const open = (): Promise<LastingSnapshots> =>
+    LastingSnapshots.open(folder, {
+      fallback: context.snapshotFallback ?? null,
+      keep: options.keep,
+      cycleOf: cycleOf(options),
+      logger: context.logger,
+    })
+  let store = await open()
+  let resumeFrom = context.resume ? await store.newestReadable() : null
+  const lineage = await currentLineage(name, options, context)
+  if (resumeFrom !== null) {
     const state = parseTrainingState(resumeFrom.state, resumeFrom.path)
-    context.logger.info(`${name}: already finished after ${state.epoch} epochs`)
-    const best = (await findSnapshot(store.folder)) ?? resumeFrom.path
-    return { ...resultOf(name, state, best, started), outcome: 'already finished' }
+    if (await setAsideStale(folder, lineage, state.finished, context)) {
+      store = await open()
+      resumeFrom = null
+    } else if (state.finished) {
+      context.logger.info(`${name}: already finished after ${state.epoch} epochs, and unchanged`)
+      const best = (await findSnapshot(store.folder)) ?? resumeFrom.path
+      return { ...resultOf(name, state, best, started), outcome: 'already finished' }
+    }
   }
+  if (lineage !== null) await writeLineage(folder, lineage)
   const loop = await trainWithRewinds(resumeFrom, (beginning) => attempt(recipe, options, context, store, beginning))
   return {
     ...resultOf(name, loop.state, loop.outcome === 'finished' ? loop.best : loop.last, started),

@@ -76,7 +76,7 @@ export const runCommand: Command = {
       return exitCodes.ok
     }
     if (values.switch('plan')) {
-      const plan = planRun(resolved, resuming)
+      const plan = await planRun(resolved, resuming)
       output.result(json ? JSON.stringify(planJson(plan), null, 2) : planText(plan))
       return exitCodes.ok
     }

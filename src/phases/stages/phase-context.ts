@@ -2,6 +2,7 @@
 import { evaluationPlan } from '../../augment/index.ts'
 import { ConfigError } from '../../util/errors.ts'
 import type { Phase, PhaseContext } from '../context.ts'
+import { settingsOf } from '../lineage-record.ts'
 import type { StageContext } from '../orchestrator.ts'
 
 /** @throws {ConfigError} when the data or model stage did not run before */
@@ -18,6 +19,7 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
   return {
     run: context.run,
     parentRun: context.parentRun,
+    settings: (phase) => settingsOf(config, phase),
     snapshotFallback: config.run.snapshotFallback,
     data,
     device: context.device,

@@ -46,6 +46,7 @@ export async function rehearse(config: PipelineConfig, options: RehearsalOptions
       earlyStopping: false,
       lra: null,
       askEpoch: null,
+      nonFinite: 'abort',
       ...changes,
     },
   }

@@ -22,7 +22,8 @@ const allowedSiblings = new Set(['data → augment'])
  * Files that other folders take without their folder's index.ts. Those of util are single tools. Names, folders and option schemas
  * of the phases are declarations: help, --plan and configuration errors read them without loading what runs a phase.
  */
-const publicFiles = /^src\/(util\/[^/]+|phases\/(context|lineage-record|pipeline-config|run-folder|options\/[^/]+)|[^/]+\/index)\.ts$/
+const publicFiles =
+  /^src\/(util\/[^/]+|phases\/(context|lineage-record|pipeline-config|run-folder|options\/[^/]+)|[^/]+\/index)\.ts$/
 
 const levelOf = (folder: string): number => layers.findIndex((layer) => layer.includes(folder))
 

@@ -67,8 +67,9 @@ const folder = (name) =>
     .toLowerCase()
 
 const results = new Map()
-for (const seed of seeds)
-  for (const { name, phases, set = {}, shown = true } of arms(seed)) {
+for (const arm of arms(1).keys())
+  for (const seed of seeds) {
+    const { name, phases, set = {}, shown = true } = arms(seed)[arm]
     const run = `${folder(name)}-${seed}`
     const metrics = join(output, 'eval_results', run, 'metrics.json')
     const done = shown ? metrics : best(run, phases[0])

@@ -95,7 +95,11 @@ function describeUnion(
   topKeys: readonly string[],
 ): string[] {
   const wrongKind = (branch: readonly Issue[]): boolean =>
-    branch.some((inner) => inner.path.length === 0 && inner.code === 'invalid_type')
+    branch.some(
+      (inner) =>
+        inner.path.length === 0 &&
+        (inner.code === 'invalid_type' || (inner.code === 'invalid_value' && find(tree, path)?.kind !== 'scalar')),
+    )
   const fitting = issue.errors.filter((branch) => !wrongKind(branch)).sort((a, b) => a.length - b.length)[0]
   if (fitting !== undefined) return fitting.flatMap((inner) => describeIssue(inner, path, tree, schema, topKeys))
   const kinds = issue.errors.flatMap((branch) =>
@@ -136,9 +140,10 @@ function typeName(expected: string): string {
 
 function oneOf(values: readonly unknown[]): string {
   if (values.length === 1) return show(values[0])
-  // Hundreds of them: the near ones follow, and run-pipeline models lists all.
-  if (values.length > 12) return `one of the ${values.length} names that run-pipeline models lists`
-  return `one of ${values.map(String).join(', ')}`
+  // Hundreds of them are networks: the near ones follow, and run-pipeline models lists all.
+  if (values.length > 50) return `one of the ${values.length} names that run-pipeline models lists`
+  const names = values.map(String)
+  return `one of ${names.filter((name) => snakeCase(name) === name || !names.includes(snakeCase(name))).join(', ')}`
 }
 
 function expectation(message: string): string {

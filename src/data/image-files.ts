@@ -137,8 +137,9 @@ async function collect(folder: string, into: string[], seen: Set<string>): Promi
     const path = join(folder, entry.name)
     const info = entry.isSymbolicLink() ? await stat(path).catch(() => null) : entry
     if (info?.isDirectory()) passedOver += await collect(path, into, seen)
+    else if (info !== null && !info.isFile()) passedOver++ // a pipe would be waited for
     else if (IMAGE_EXTENSIONS.has(extname(entry.name).toLowerCase())) into.push(path)
-    else if (info?.isFile() && (await startsAsPicture(path))) into.push(path)
+    else if (info !== null && (await startsAsPicture(path))) into.push(path)
     else passedOver++
   }
   return passedOver

@@ -1,12 +1,12 @@
 /** Having a published data set in its folder: found, or fetched by exactly one of the processes that want it. */
-import { rm, stat } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileLock } from '../binding/index.ts'
-import { download } from '../util/download.ts'
+import { download, isFile } from '../util/download.ts'
 import type { DownloadContext, RemoteFile } from '../util/download.ts'
 import { DatasetError } from '../util/errors.ts'
-import { ensureDir } from '../util/files.ts'
+import { ensureDir, writeError } from '../util/files.ts'
 import { unpack } from './unpack.ts'
 import type { UnpackLimits } from './unpack.ts'
 
@@ -82,7 +82,8 @@ async function fetchRemote<L>({ remote, folder }: Published<L>, directory: strin
     return
   }
   const archive = join(directory, fileName(remote.archive))
-  await download(remote.archive, { path: archive, failure: DatasetError }, context)
+  // Whole already: somebody put it there, or an earlier process ended before it had unpacked it.
+  if (!(await isFile(archive, remote.archive))) await download(remote.archive, { path: archive, failure: DatasetError }, context)
   await unpack(archive, directory, folder, remote.limits, (unpacked) => remote.verify(unpacked))
   await rm(archive, { force: true })
 }
@@ -98,12 +99,13 @@ function fileName({ url }: RemoteFile): string {
 
 /** A kernel lock, freed when its holder dies; waits for another process that is downloading. */
 async function acquire<L>(set: Published<L>, directory: string, { logger, signal }: ObtainContext): Promise<FileLock> {
+  const path = join(directory, `.${set.folder || set.title}.lock`)
   try {
     await ensureDir(directory)
+    await (await open(path, 'a')).close()
   } catch (error) {
-    throw missing(set, directory, error instanceof Error ? error.message : String(error), error)
+    throw missing(set, directory, writeError(error, path).message, error)
   }
-  const path = join(directory, `.${set.folder || set.title}.lock`)
   for (let waited = false; ; waited = true) {
     const lock = FileLock.tryAcquire(path)
     if (lock) return lock

@@ -85,7 +85,7 @@ export const dataOptionsSchema: z.ZodType<DataOptions> = z.strictObject({
     .describe('side of the pictures in pixels; default 32, 28 for MNIST’s format; pictures in files: that of the published weights, or 224'),
   resizeTo: side
     .optional()
-    .describe('pictures in files: shorter side before cropping; default as the published weights want it, or imageSize · 256 / 224'),
+    .describe('pictures in files: shorter side before cropping; default as the published weights want it, or image_size · 256 / 224'),
   interpolation: z
     .enum(['bilinear', 'bicubic'])
     .optional()

@@ -24,9 +24,12 @@ export interface Tracked {
   readonly ignored: boolean
 }
 
-/** Writes `<path>.dvc`, and the path's line into .gitignore beside it. @throws {DatasetError} for what is missing or empty */
+/** Writes `<path>.dvc`, and the path's line into .gitignore beside it. @throws {DatasetError} for what is missing, empty or no data */
 export async function trackWithDvc(path: string, signal?: AbortSignal): Promise<Tracked> {
   const target = path.replace(/[/\\]+$/, '')
+  if (['', '.', '..'].includes(basename(target)))
+    throw new DatasetError(`${path}: expected the name of a file or folder to track. Name it from the folder that holds it, such as data/raw.`)
+  if (target.endsWith('.dvc')) throw new DatasetError(`${target}: expected data to track but a .dvc file is what DVC keeps of them.`)
   const info = await stat(target).catch(() => null)
   if (info === null) throw new DatasetError(`${target}: expected a file or folder to track but there is none.`)
   const name = basename(target)
@@ -58,8 +61,12 @@ async function listFolder(root: string, signal?: AbortSignal): Promise<{ entries
     files.filter((file) => !/(^|[/\\])\.(git|hg|dvc)([/\\]|$)/.test(file.slice(root.length))),
     8,
     async (file) => {
-      const { size: bytes } = await stat(file)
-      size += bytes
+      const info = await stat(file).catch(() => null)
+      if (info?.isFile() !== true)
+        throw new DatasetError(
+          `${file}: expected a file in the folder to track but it is ${info === null ? 'a link to nothing' : info.isDirectory() ? 'a link to a folder' : 'none'}. Remove it, or put the files themselves there.`,
+        )
+      size += info.size
       return { md5: await md5OfFile(file), relpath: file.slice(root.length + 1).replaceAll('\\', '/') }
     },
     signal,
@@ -84,7 +91,7 @@ async function md5OfFile(path: string): Promise<string> {
 async function ignore(folder: string, name: string): Promise<boolean> {
   const path = join(folder, '.gitignore')
   const text = await readFile(path, 'utf8').catch(() => '')
-  const line = `/${name}`
+  const line = `/${name.replaceAll(/[[\]!*#?]/g, (letter) => `\\${letter}`)}` // as DVC escapes what is a pattern
   if (text.split(/\r?\n/).includes(line)) return false
   await writeFileAtomic(path, `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`)
   return true

@@ -204,6 +204,11 @@ async function digestOf(path: string, { digest, size }: RemoteFile): Promise<str
   return hash.digest('hex')
 }
 
+/** Whether `path` has the bytes of the remote file. */
+export async function isFile(path: string, file: RemoteFile): Promise<boolean> {
+  return (await sizeOf(path)) === file.size && (await digestOf(path, file)) === file.digest.value
+}
+
 async function sizeOf(path: string): Promise<number> {
   return stat(path).then(
     (info) => info.size,

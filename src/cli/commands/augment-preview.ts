@@ -1,10 +1,10 @@
 /** `run-pipeline augment-preview`: a contact sheet of what a configuration's augmentations do. */
 
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { resolveConfig } from '../../config/index.ts'
 import { trainingPhaseNames } from '../../phases/context.ts'
 import { ConfigError } from '../../util/errors.ts'
+import { writeFileAtomic } from '../../util/files.ts'
 import { createLogger } from '../../util/logger.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -16,8 +16,8 @@ export const augmentPreviewCommand: Command = {
   flags: {
     config: { kind: 'text', alias: 'c', describe: 'YAML file (default: the packaged one of the data set)' },
     set: { kind: 'repeated', describe: 'one key, repeatable: --set train.augmentations.randaugment=true' },
-    dataset: { kind: 'text', describe: 'digits, cifar10 or cifar100' },
-    data: { kind: 'text', describe: 'a folder of class folders with images' },
+    dataset: { kind: 'text', describe: 'the kind of data set: cifar10, imagefolder, manifest, parquet …' },
+    data: { kind: 'text', describe: 'its folder; without --dataset one of class folders with images' },
     phase: { kind: 'text', describe: 'whose augmentations (default: the first training phase that would run)' },
     count: { kind: 'whole', minimum: 1, describe: 'images (default 8)' },
     views: { kind: 'whole', minimum: 1, describe: 'augmented versions of each (default 5)' },
@@ -80,8 +80,7 @@ async function preview({ flags, output, json, quiet }: Invocation): Promise<numb
     title: `${config.run.name}: augmentations of phase ${phase}, ${side} px, seed ${config.seed}, epoch ${epoch}`,
     columns: ['image', ...Array.from({ length: views }, (_, view) => `view ${view}`)],
   })
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, png)
+  await writeFileAtomic(file, png)
   if (json) output.result(JSON.stringify({ ok: true, phase, file, images: rows.length, views }, null, 2))
   else if (!quiet) output.result(file)
   return exitCodes.ok

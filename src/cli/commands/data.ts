@@ -1,10 +1,19 @@
 /** `run-pipeline data …`: what is done with data sets before a training. */
 import { ConfigError } from '../../util/errors.ts'
+import { systemCode } from '../../util/files.ts'
 import { didYouMean } from '../../util/suggest.ts'
-import type { Command } from '../command.ts'
-import { handleInterrupts } from '../signals.ts'
+import type { Command, Invocation } from '../command.ts'
+import { exitCodeOfSignal, handleInterrupts } from '../signals.ts'
 
-const verbs = ['prepare', 'inspect', 'split', 'download', 'track']
+const place = ['config', 'dataset', 'data', 'set']
+/** The options that each takes, and whether it takes words. */
+const verbs: Readonly<Record<string, { readonly options: readonly string[]; readonly words: boolean }>> = {
+  prepare: { options: [...place, 'out'], words: false },
+  inspect: { options: [...place, 'out', 'model'], words: false },
+  split: { options: [...place, 'out', 'val', 'test', 'folds', 'seed'], words: false },
+  download: { options: place, words: true },
+  track: { options: [], words: true },
+}
 
 export const dataCommand: Command = {
   name: 'data',
@@ -40,9 +49,10 @@ export const dataCommand: Command = {
   ],
   async run(invocation) {
     const [verb, ...words] = invocation.words
+    check(invocation, verb, words)
     const { exitNow } = await import('../../binding/index.ts')
     const interrupts = handleInterrupts({
-      announce: (text) => invocation.output.note(text),
+      announce: () => invocation.output.note('stopping … (again to stop at once)'),
       restore: () => undefined,
       exitNow,
     })
@@ -57,15 +67,39 @@ export const dataCommand: Command = {
           return await (await import('../data/split.ts')).split(call)
         case 'download':
           return await (await import('../data/download.ts')).download(call)
-        case 'track':
-          return await (await import('../data/track.ts')).track(call)
         default:
-          throw new ConfigError(
-            `data: expected one of ${verbs.join(', ')} after it, got ${verb === undefined ? 'nothing' : `"${verb}"`}.${didYouMean(verb ?? '', verbs)}`,
-          )
+          return await (await import('../data/track.ts')).track(call)
       }
+    } catch (error) {
+      const { received } = interrupts
+      if (received === null || systemCode(error) !== null) throw error
+      invocation.output.note(`data ${verb}: stopped by ${received}`)
+      return exitCodeOfSignal(received)
     } finally {
       interrupts.dispose()
     }
   },
+}
+
+/** What a verb does not read is an error: `data inspect photos` would look at something else than photos. */
+function check({ flags }: Invocation, verb: string | undefined, words: readonly string[]): void {
+  const names = Object.keys(verbs)
+  const known = verb !== undefined && Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
+  if (known === undefined)
+    throw new ConfigError(
+      `data: expected one of ${names.join(', ')} after it, got ${verb === undefined ? 'nothing' : `"${verb}"`}.${didYouMean(verb ?? '', names)}`,
+    )
+  if (!known.words && words.length > 0)
+    throw new ConfigError(
+      `data ${verb}: expected options only, got "${words.join(' ')}". A folder is named with --data, a kind of data set with --dataset.`,
+    )
+  const stray = Object.keys(dataCommand.flags).find(
+    (name) =>
+      !known.options.includes(name) &&
+      (name === 'set' ? flags.repeated(name).length > 0 : flags.text(name) !== undefined),
+  )
+  if (stray !== undefined) {
+    const takes = known.options.length === 0 ? 'no options' : known.options.map((name) => `--${name}`).join(', ')
+    throw new ConfigError(`data ${verb}: it takes ${takes}, got --${stray}.`)
+  }
 }

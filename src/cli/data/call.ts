@@ -11,15 +11,21 @@ export interface DataCall extends Invocation {
   readonly signal: AbortSignal
 }
 
-/** The `data` section of the configuration that the flags name. */
-export function dataOptions({ flags }: DataCall): DataOptions {
-  return resolveConfig({
+/** The `data` section of the configuration that the flags name. @param dataset instead of --dataset */
+export function dataOptions({ flags }: DataCall, dataset: string | undefined = flags.text('dataset')): DataOptions {
+  const resolved = resolveConfig({
     config: flags.text('config'),
-    dataset: flags.text('dataset'),
+    dataset,
     data: flags.text('data'),
     set: flags.repeated('set'),
-  }).config.data
+  })
+  // The packaged recipe's size is what it trains at; pictures are looked at and written as they are stored.
+  const { config, file } = resolved
+  const borrowed = flags.text('config') === undefined && resolved.origin(['data', 'imageSize'])?.startsWith(file) === true
+  return borrowed && idxSets.includes(config.data.dataset) ? { ...config.data, imageSize: undefined } : config.data
 }
+
+const idxSets: readonly string[] = ['mnist', 'fashion_mnist', 'idx']
 
 /** Runs `work` with a context whose progress is shown. */
 export async function withContext<T>(call: DataCall, work: (context: OpenContext) => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 /** `data inspect`: the data set doctor's findings as a summary, JSON and a page with pictures. */
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import {
   inspectDataset,
   inspectionReaders,
@@ -19,7 +19,7 @@ import { inspectionHtml } from './inspection-html.ts'
 
 export async function inspect(call: DataCall): Promise<number> {
   const options = dataOptions(call)
-  const name = options.dataset === 'digits' ? 'digits' : basename(options.manifest ?? options.directory)
+  const name = options.dataset === 'digits' ? 'digits' : basename(resolve(options.manifest ?? options.directory))
   const out = call.flags.text('out') ?? join('data_inspection', name)
   return withContext(call, async (context) => {
     const { opened } = await openParts(options, context)

@@ -17,6 +17,8 @@ export async function split(call: DataCall): Promise<number> {
   const test = flags.number('test') ?? 0.2
   const validation = flags.number('val') ?? 0.1
   const folds = flags.number('folds') ?? 1
+  if (folds > 1 && flags.text('val') !== undefined)
+    throw new ConfigError('--val: with --folds, each fold in turn is the validation part. Leave one of them out.')
   if (!(test + validation < 1)) throw new ConfigError(`data split: expected --val + --test below 1 but got ${test + validation}.`)
   if (!/\.csv$/i.test(out)) throw new ConfigError(`--out: expected a .csv file but got "${out}".`)
   return withContext(call, async (context) => {

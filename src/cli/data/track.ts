@@ -1,4 +1,5 @@
 /** `data track`: .dvc files. */
+import { dirname, join } from 'node:path'
 import { trackWithDvc, type Tracked } from '../../data/index.ts'
 import { ConfigError } from '../../util/errors.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -12,7 +13,8 @@ export async function track({ words, output, json, signal }: DataCall): Promise<
     tracked.push(one)
     if (!json) output.result(`${one.file}: md5 ${one.md5}, ${one.files === null ? '' : `${one.files} files, `}${one.size} bytes`)
   }
+  const ignores = new Set(tracked.map(({ file }) => join(dirname(file), '.gitignore')))
   if (json) output.result(JSON.stringify({ ok: true, tracked }, null, 2))
-  else output.result(`next: git add ${tracked.map(({ file }) => file).join(' ')} .gitignore; dvc commit -f puts the files into DVC's cache`)
+  else output.result(`next: git add ${[...tracked.map(({ file }) => file), ...ignores].join(' ')}; dvc commit -f puts the files into DVC's cache`)
   return exitCodes.ok
 }

@@ -100,6 +100,7 @@ export async function inspectDataset(
   for (const reader of readers) {
     for (let start = 0; start < reader.labels.length; start += BATCH) {
       const indices = Array.from({ length: Math.min(BATCH, reader.labels.length - start) }, (_, i) => start + i)
+      signal?.throwIfAborted()
       const { pixels, sizes, failures, digests } = await reader.read(indices, signal)
       const record = pixels.length / indices.length
       for (const [row, index] of indices.entries()) {

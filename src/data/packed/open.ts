@@ -1,6 +1,6 @@
 /** The pack of a source of pictures: the one that fits, or a new one; built by one process while others wait. */
 import { createHash } from 'node:crypto'
-import { mkdir, rm, utimes } from 'node:fs/promises'
+import { mkdir, open, rm, utimes } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -141,7 +141,7 @@ async function existing(path: string, key: string, logger: Logger): Promise<Pack
     pictures = new PackedPictures(path, await PackedFile.open(path), key)
   } catch (error) {
     if (!(error instanceof DatasetError)) throw error
-    if (!/No such file/.test(error.message)) logger.warn(`${error.message} It is built anew.`)
+    if (!/No such file/.test(error.message)) logger.warn(`${error.message.replace(/\.$/, '')}. It is built anew.`)
     return null
   }
   const now = new Date()
@@ -149,8 +149,9 @@ async function existing(path: string, key: string, logger: Logger): Promise<Pack
   return pictures
 }
 
-/** A kernel lock, freed when its holder dies. */
+/** A kernel lock, freed when its holder dies. @throws the system's error where the folder takes no lock file */
 async function acquire(path: string, source: PictureSource, { logger, signal }: PackedContext): Promise<FileLock> {
+  await (await open(path, 'a')).close() // with the system's code, which tells a folder that cannot be written from a defect
   for (let waited = false; ; waited = true) {
     const lock = FileLock.tryAcquire(path)
     if (lock) return lock

@@ -77,6 +77,14 @@ describe('configuration messages', () => {
       /:4: unknown key "paddin" in train\.augmentations\.random_crop\. Did you mean "padding"/,
     )
     assert.match(
+      complaintAbout('train: {augmentations: [randaugmnt]}'),
+      /augmentations\[0\]: expected one of random_resized_crop, random_crop, .*, got "randaugmnt"\. Did you mean "randaugment"/,
+    )
+    assert.match(
+      complaintAbout('train: {augmentations: [{rotation: 30}]}'),
+      /augmentations\[0\]\.rotation: expected true or false or a map of keys and values, got 30/,
+    )
+    assert.match(
       complaintAbout('train: {augmentations: {random_crop: big}}'),
       /random_crop: expected true or false or a map of keys and values, got "big"/,
     )

@@ -190,6 +190,17 @@ describe('cifar', () => {
     assert.deepEqual(left.filter((name) => !name.endsWith('.lock')), ['cifar-10-batches-bin'])
   })
 
+  test('an archive that lies there already is unpacked without the network; a wrong one is fetched again', async () => {
+    const name = join(folder, 'cifar-10-binary.tar.gz')
+    await writeFile(name, archive)
+    const { train } = await openCifar(online(), folder, { logger: silentLogger, download: true })
+    assert.deepEqual([train.length, served, existsSync(name)], [12, 0, false])
+    await rm(join(folder, 'cifar-10-batches-bin'), { recursive: true })
+    await writeFile(name, Buffer.alloc(archive.length, 1))
+    await openCifar(online(), folder, { logger: silentLogger, download: true })
+    assert.equal(served, 1)
+  })
+
   test('two that start at once download it once', async () => {
     const context = { logger: silentLogger, download: true }
     const opened = await Promise.all([openCifar(online(), folder, context), openCifar(online(), folder, context)])

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, symlink, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -178,6 +179,15 @@ describe('image folder', () => {
     } finally {
       await rm(outside, { recursive: true })
     }
+  })
+
+  test('a pipe is passed over, whatever its name: it would be waited for', async () => {
+    await classes('', { cat: 4, dog: 4 })
+    execFileSync('mkfifo', [join(root, 'cat', 'pipe.jpg'), join(root, 'dog', 'pipe')])
+    const said: string[] = []
+    const { train } = await findImages(root, { ...silentLogger, warn: (text) => said.push(text) })
+    assert.equal(train.files.length, 8)
+    assert.match(said.join(), /2 files are no pictures/)
   })
 
   test('class names of another Unicode form are the same class', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -56,6 +56,18 @@ async function inspected(): Promise<Inspection> {
 }
 
 describe('inspection', () => {
+  test('of a set in memory, too, ends when it is told to', async () => {
+    const options = dataOptionsSchema.parse({ dataset: 'digits' })
+    const { opened } = await openParts(options, { seed: 0, logger: silentLogger })
+    const stop = new AbortController()
+    const reason = new Error('stop')
+    const progress = (): void => stop.abort(reason)
+    await assert.rejects(
+      inspectDataset(inspectionReaders(opened, options, 64), { signal: stop.signal, progress }),
+      (e) => e === reason,
+    )
+  })
+
   test('finds duplicates, leaks, conflicts, damage, sizes and balance in a folder that has them', async () => {
     for (let i = 0; i < 6; i++) await put(at(`train/cat/${i}.png`), await png(file(i)))
     for (let i = 6; i < 9; i++) await put(at(`train/dog/${i}.png`), await png(file(i)))
@@ -172,5 +184,26 @@ describe('track', () => {
     await assert.rejects(trackWithDvc(at('none')), (e) => e instanceof DatasetError && /there is none/.test(e.message))
     await put(at('raw/.dvcignore'), '*.tmp')
     await assert.rejects(trackWithDvc(at('raw')), (e) => e instanceof DatasetError && /\.dvcignore/.test(e.message))
+  })
+
+  test('what is no data, or a link inside that leads to no file, is refused by name; nothing is written', async () => {
+    const refused = (path: string, pattern: RegExp): Promise<void> =>
+      assert.rejects(trackWithDvc(path), (e) => e instanceof DatasetError && pattern.test(e.message))
+    await put(at('raw/sub/a'), 'a')
+    await put(at('old.dvc'), '')
+    for (const path of ['/', '.', `${at('raw')}/..`]) await refused(path, /expected the name of a file or folder/)
+    await refused(at('old.dvc'), /a \.dvc file is what DVC keeps/)
+    await symlink(at('nowhere'), at('raw/gone'))
+    await refused(at('raw'), /raw\/gone: .* a link to nothing/)
+    await rm(at('raw/gone'))
+    await symlink(at('raw/sub'), at('raw/again'))
+    await refused(at('raw'), /raw\/again: .* a link to a folder/)
+    assert.deepEqual((await readdir(root)).sort(), ['old.dvc', 'raw'])
+  })
+
+  test('the line in .gitignore means this name alone', async () => {
+    await put(at('a[1]!'), 'x')
+    await trackWithDvc(at('a[1]!'))
+    assert.equal(await readFile(at('.gitignore'), 'utf8'), '/a\\[1\\]\\!\n')
   })
 })

@@ -207,6 +207,20 @@ describe('packed cache', () => {
     assert.deepEqual(await packs(), [])
   })
 
+  test('a folder that takes no lock file is a warning as well, and a pack in it is still read', async () => {
+    const good = await everything(await openSet({ cache: 'off' }))
+    await openSet()
+    const seen = (await readdir(cache)).find((name) => name.endsWith('.seen.lock')) as string
+    await rm(join(cache, seen))
+    await mkdir(join(cache, seen)) // for root, too
+    said = []
+    assert.ok((await everything(await openSet())).equals(good))
+    assert.deepEqual(said, [])
+    await rm(await pack())
+    assert.ok((await everything(await openSet())).equals(good))
+    assert.match(said.join('\n'), /not kept \(EISDIR on/)
+  })
+
   test('an aborted build leaves nothing behind but the lock', async () => {
     const stop = new AbortController()
     const options = dataOptionsSchema.parse({ dataset: 'imagefolder', directory: join(root, 'set'), imageSize: 7, cache })

@@ -79,12 +79,12 @@ export async function sha256OfFile(path: string): Promise<string> {
 }
 
 const CAUSES: Readonly<Record<string, string>> = {
-  ENOSPC: 'no space left on the disk. Free some space and run again with --resume',
-  EDQUOT: 'the disk quota is used up. Free some space and run again with --resume',
-  EROFS: 'the file system is read-only. Choose another folder with --set run.directory=…',
-  EACCES: 'permission denied. Make the folder writable or choose another with --set run.directory=…',
-  EPERM: 'the operation is not permitted. Make the folder writable or choose another with --set run.directory=…',
-  EIO: 'the disk reported an I/O error. Check the disk, then run again with --resume',
+  ENOSPC: 'no space left on the disk. Free some space and run again (a training with --resume)',
+  EDQUOT: 'the disk quota is used up. Free some space and run again (a training with --resume)',
+  EROFS: 'the file system is read-only. Choose another folder (a run: --set run.directory=…)',
+  EACCES: 'permission denied. Make the folder writable or choose another (a run: --set run.directory=…)',
+  EPERM: 'the operation is not permitted. Make the folder writable or choose another (a run: --set run.directory=…)',
+  EIO: 'the disk reported an I/O error. Check the disk, then run again (a training with --resume)',
   ENOTDIR: 'a part of the path is a file, not a folder. Rename that file or choose another folder',
   EISDIR: 'it is a folder. Name a file in it',
   EEXIST: 'a file of that name is in the way. Rename it or choose another folder',

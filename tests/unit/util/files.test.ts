@@ -22,6 +22,13 @@ describe('files', () => {
     assert.deepEqual(await readdir(join(folder, 'a', 'b')), ['metrics.json'])
   })
 
+  it('advises of a run only where it says so: other commands have no --resume', () => {
+    for (const code of ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO']) {
+      const { message } = writeError(Object.assign(new Error('x'), { code }), 'page.html')
+      assert.match(message, /^cannot write page\.html: .*\((a run:|a training with) /)
+    }
+  })
+
   it('replaces a file as a whole', async () => {
     const path = join(folder, 'replaced')
     await writeFileAtomic(path, 'a long old content')

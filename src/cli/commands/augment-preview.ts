@@ -1,6 +1,6 @@
 /** `run-pipeline augment-preview`: a contact sheet of what a configuration's augmentations do. */
 
-import { resolve } from 'node:path'
+import { extname, resolve } from 'node:path'
 import { resolveConfig } from '../../config/index.ts'
 import { trainingPhaseNames } from '../../phases/context.ts'
 import { ConfigError } from '../../util/errors.ts'
@@ -37,6 +37,9 @@ export const augmentPreviewCommand: Command = {
 }
 
 async function preview({ flags, output, json, quiet }: Invocation): Promise<number> {
+  const file = resolve(flags.text('output') ?? 'augment-preview.png')
+  if (extname(file).toLowerCase() !== '.png')
+    throw new ConfigError(`--output: expected a file that ends in .png, got "${flags.text('output')}".`)
   const { config, phases } = resolveConfig(
     {
       config: flags.text('config'),
@@ -75,7 +78,6 @@ async function preview({ flags, output, json, quiet }: Invocation): Promise<numb
     views,
     epoch,
   })
-  const file = resolve(flags.text('output') ?? 'augment-preview.png')
   const png = await contactSheet(rows, {
     title: `${config.run.name}: augmentations of phase ${phase}, ${side} px, seed ${config.seed}, epoch ${epoch}`,
     columns: ['image', ...Array.from({ length: views }, (_, view) => `view ${view}`)],

@@ -38,11 +38,12 @@ export function checkMicroBatch(
   const hasStatistics = networks.some((network) =>
     [...network.namedBuffers().keys()].some((key) => /running_mean$/.test(key)),
   )
-  if (hasStatistics && options.microBatch !== 'auto')
+  if (!hasStatistics || (options.microBatch !== 'auto' && options.microBatch >= options.batchSize)) return
+  if (options.microBatch !== 'auto')
     logger.warn(
       `${name}: batch norms see the ${options.microBatch} images of a piece (micro_batch), not the ${options.batchSize} of the batch`,
     )
-  else if (hasStatistics)
+  else
     logger.warn(
       `${name}: should memory run out, batch norms will see the images of a piece, not those of the batch (micro_batch)`,
     )

@@ -4,6 +4,7 @@ import { phaseNames, trainingPhaseNames, type PhaseName } from './context.ts'
 import { PipelineOrchestrator, type OrchestratorOptions, type PipelineResult } from './orchestrator.ts'
 import { expectAdapters, expectClassifier } from './lineage.ts'
 import { pipelineShape, type PipelineConfig } from './pipeline-config.ts'
+import { didYouMean } from '../util/suggest.ts'
 import { chooseRun } from './run-folder.ts'
 import {
   AugmentationStage,
@@ -48,6 +49,11 @@ export async function runPipeline(config: PipelineConfig, options: RunPipelineOp
   if (phases.length === 0)
     throw new ConfigError(
       `pipeline: expected at least one of the phases ${phaseNames.join(', ')}, got none. Enable one.`,
+    )
+  const unknown = phases.find((name) => !phaseNames.includes(name))
+  if (unknown !== undefined)
+    throw new ConfigError(
+      `pipeline: expected phases of ${phaseNames.join(', ')}, got "${unknown}".${didYouMean(unknown, phaseNames)}`,
     )
   // A caller's own sections (the command line's logging, say) are none of the pipeline's.
   const own = Object.fromEntries(Object.entries(config).filter(([key]) => key in pipelineShape))

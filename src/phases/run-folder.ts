@@ -80,6 +80,7 @@ export function chooseRun(
 
 /** Gives the folders of a new run back, and with them its name, when it ended before any phase began to work in it. */
 export function releaseRun(run: RunPaths): void {
+  if (!existsSync(run.snapshots)) return // deleted while the run went on: what is left is the log of it
   const worked = readdirSync(run.snapshots, { withFileTypes: true }).some((entry) => entry.isDirectory())
   if (worked || existsSync(run.evalResults)) return
   for (const folder of [run.snapshots, run.logs]) rmSync(folder, { recursive: true, force: true })

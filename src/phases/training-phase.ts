@@ -42,6 +42,7 @@ import { loopOptions } from './options/loop-options.ts'
 import type { TrainingOptions } from './options/training.ts'
 import { progressCallback } from './progress-callback.ts'
 import { currentLineage, setAsideStale } from './skip.ts'
+import { warnOfWarmup } from './warm-up.ts'
 
 export interface TaskParts {
   readonly spec: NetworkSpec
@@ -156,6 +157,12 @@ async function attempt(
     }
     const precision = options.precision ?? context.defaults.precision
     const validation = options.useValidation ? validationLoader(spec, options, context) : null
+    if (options.earlyStopping && validation === null)
+      throw new ConfigError(
+        `${name}.early_stopping: expected a validation part, which it watches, and there is none. ` +
+          'Set data.validation_fraction, or remove the key.',
+        { option: [name, 'earlyStopping'] },
+      )
     const task = await recipe.task({ spec, pair, emaPair, precision, validation })
     const thaw = await freezeBackbone(name, pair.backbone, options, context.logger)
     checkMicroBatch(name, options, recipe.labelLoss ?? null, {
@@ -210,8 +217,10 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
       `${loader.dataset.length} images of ${spec.imageSize} px, ${count} ${unit} of ${perStep} a step`,
   )
   const shown = progressCallback(recipe.name, context)
+  const settings = loopOptions(options, { seed: context.seed, precision: context.defaults.precision })
+  warnOfWarmup(recipe.name, settings, loader, logger)
   try {
-    return await runTraining(loopOptions(options, { seed: context.seed, precision: context.defaults.precision }), {
+    return await runTraining(settings, {
       task,
       networks: pair,
       emaNetworks: emaPair,
@@ -230,14 +239,25 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
   }
 }
 
-/** Those that the configuration asks for, and the user's own. */
+/**
+ * Those that the configuration asks for, and the user's own.
+ *
+ * @throws {ConfigError} when two that keep something have one name: snapshots would hold one of them only
+ */
 function callbacksOf({ lra, askEpoch }: TrainingOptions, { logger, ask, run, callbacks }: PhaseContext): Callback[] {
-  return [
+  const all = [
     new ControlFile(join(run.logs, 'control.json'), logger),
     ...(lra === null ? [] : [new LearningRateAdjuster(lra, logger)]),
     ...(askEpoch === null || ask === null ? [] : [new HaltPrompt(askEpoch, ask)]),
     ...callbacks,
   ]
+  const names = all.filter((callback) => 'state' in callback).map(({ name }) => name)
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice !== undefined)
+    throw new ConfigError(
+      `callbacks: expected different names for those with a state, got "${twice}" twice. Give one another name.`,
+    )
+  return all
 }
 
 /** "11181642 parameters (5130 trained, 11176512 frozen)". */

@@ -32,7 +32,7 @@ import { abortAtOnce, NonFiniteGuard, type NonFiniteOptions } from './non-finite
 import { brokenWeights } from './non-finite-origin.ts'
 import { Rate } from './rate.ts'
 import { loadTensors, saveTraining } from './saved.ts'
-import { emptySums, initialState, parseTrainingState, type TrainingState } from './state.ts'
+import { emptySums, initialState, isPastItsEnd, parseTrainingState, type TrainingState } from './state.ts'
 import { estimateStatistics } from './statistics.ts'
 import { Stepper } from './step.ts'
 import type { Validation } from './task.ts'
@@ -137,6 +137,10 @@ class TrainingRun {
   async #run(): Promise<LoopResult> {
     const { signal, task, logs, logger, store } = this.#parts
     if (this.#parts.resumeFrom !== null) await this.#restore(this.#parts.resumeFrom)
+    if (isPastItsEnd(this.#state, this.#totalSteps)) {
+      logger.warn(`${task.name}: nothing is left to train: ${this.#state.step} of ${this.#totalSteps} steps are done`)
+      return this.#result('finished')
+    }
     if (this.#nonFinite.policy === 'rewind' && this.#state.anchor === null) await this.#save(false)
     store.hold(this.#state.anchor)
     for (const callback of this.#callbacks) await callback.onStart?.({ phase: task.name, epochs: this.#totalEpochs })
@@ -371,7 +375,7 @@ class TrainingRun {
     const { epoch, batchInEpoch } = this.#state
     // An epoch thaws before its first step: a snapshot between two epochs was written by the optimizer of the earlier one.
     if (thaw != null && epoch + Math.sign(batchInEpoch) > thaw.afterEpochs) await this.#thaw(thaw)
-    await this.#load(snapshot, true)
+    await loadTensors(this.#parts, snapshot, this.#stepper)
   }
 
   async #restoreBest(): Promise<boolean> {
@@ -382,12 +386,9 @@ class TrainingRun {
     if (path === null) return false
     // An optimizer of the frozen epochs knows nothing of the parameters that were thawed since.
     const { thaw } = this.#parts
-    await this.#load(await readSnapshot(path), thaw == null || !this.#isThawed || best.epoch > thaw.afterEpochs)
+    const fits = thaw == null || !this.#isThawed || best.epoch > thaw.afterEpochs
+    await loadTensors(this.#parts, await readSnapshot(path), fits ? this.#stepper : null)
     return true
-  }
-
-  async #load(snapshot: Snapshot, withOptimizer: boolean): Promise<void> {
-    await loadTensors(this.#parts, snapshot, withOptimizer ? this.#stepper : null)
   }
 
   async #result(outcome: LoopResult['outcome']): Promise<LoopResult> {

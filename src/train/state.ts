@@ -116,6 +116,11 @@ export function initialState(phase: string, seed: number, network: unknown): Tra
   }
 }
 
+/** Between two epochs, with no step left to take: a training that goes on with a smaller length than it has behind it. */
+export function isPastItsEnd({ epoch, batchInEpoch, step, finished }: TrainingState, totalSteps: number): boolean {
+  return !finished && epoch > 0 && batchInEpoch === 0 && step >= totalSteps
+}
+
 /** Version 1 knew one batch a step and none of the later fields. */
 function upgraded(state: unknown): unknown {
   if (typeof state !== 'object' || state === null || (state as { version?: unknown }).version !== 1) return state

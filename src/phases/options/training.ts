@@ -134,7 +134,7 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
       .default('none')
       .describe('gradients of the backbone’s matrices and kernels (conv: its kernels) lose their mean over each unit'),
     schedule: scheduleSchema.default('cosine').describe('a name, or a map of kind and what that kind reads'),
-    warmupEpochs: z.number().min(0).nullable().default(null).describe('linear warm-up from 0; may be a fraction'),
+    warmupEpochs: z.number().min(0).nullable().default(null).describe('linear warm-up; may be a fraction'),
     warmupSteps: z.number().int().min(0).nullable().default(null).describe('linear warm-up, instead of warmup_epochs'),
     warmupExamples: z
       .number()
@@ -264,6 +264,8 @@ export function checkedTraining<T extends TrainingOptions>(
         issue(['finalLrFraction'], `the schedule ${kind} does not read it. Remove the key`)
       if (kind === 'plateau' && !options.useValidation)
         issue(['schedule'], 'plateau watches the validation part; set use_validation: true or use another schedule')
+      if (options.earlyStopping && !options.useValidation)
+        issue(['earlyStopping'], 'watches the validation part; set use_validation: true or remove it')
       if (options.gradClipMode !== null && options.gradClip === 0)
         issue(['gradClipMode'], 'needs grad_clip, the largest gradient, beside it')
       if (options.swa !== false && (options.emaDecay ?? 0) > 0)

@@ -14,7 +14,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { torch, type Tensor } from '../../../src/binding/index.ts'
-import { findSnapshot, readPointer, readSnapshot, SnapshotStore } from '../../../src/snapshot/index.ts'
+import {
+  findSnapshot,
+  matchingSnapshots,
+  readPointer,
+  readSnapshot,
+  SnapshotStore,
+} from '../../../src/snapshot/index.ts'
 import { SnapshotError } from '../../../src/util/errors.ts'
 import { silentLogger } from '../../../src/util/logger.ts'
 
@@ -201,4 +207,25 @@ test('snapshot › a folder that is a file gives an error that names the path', 
     open(folder),
     (error: unknown) => error instanceof SnapshotError && error.message.includes(folder),
   )
+})
+
+test('snapshot › a * in any part of a path stands for all that fit, in the order of their names', async () => {
+  const runs = newFolder()
+  for (const [run, order] of [
+    ['seed-2', 5],
+    ['seed-1', 3],
+    ['other', 9],
+  ] as const)
+    await save(await open(join(runs, run, 'train')), order)
+  mkdirSync(join(runs, 'seed-3', 'train'), { recursive: true })
+  const named = (...parts: string[]): string => join(runs, ...parts)
+  assert.deepEqual(await matchingSnapshots([named('seed-*', 'train', 'last')]), [
+    named('seed-1', 'train', 'last'),
+    named('seed-2', 'train', 'last'),
+  ])
+  assert.deepEqual(await matchingSnapshots([named('o*r', 'train', 'epoch-*'), 'as/given']), [
+    named('other', 'train', 'epoch-0009'),
+    'as/given',
+  ])
+  await assert.rejects(matchingSnapshots([named('seed-*', 'arcface', 'best')]), SnapshotError)
 })

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/allocator.h"
 #include "core/error.h"
 
 namespace trivium::augment {
@@ -106,6 +107,7 @@ torch::Tensor Plan::run(const torch::Tensor& images, const torch::Tensor& sample
   uint8_t* target = static_cast<uint8_t*>(out.mutable_data_ptr());
   const int64_t bytes = values * static_cast<int64_t>(out.element_size());
   const bool streamed = items * bytes >= kStreamedBytes;
+  if (streamed) advise_huge_pages(target, static_cast<size_t>(items * bytes));
   finish(first, target, streamed);
 
   const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(height * width * 3, values));

@@ -21,7 +21,10 @@ const preview = (...args: string[]): { status: number | null; stdout: string; st
   })
 
 test('augment-preview › a sheet of the asked phase, the same again, another one for another epoch', async () => {
-  writeFileSync(join(root, 'my.yaml'), 'data: { dataset: digits }\narcface: { augmentations: { rotation: { degrees: 40 } } }\n')
+  writeFileSync(
+    join(root, 'my.yaml'),
+    'data: { dataset: digits }\narcface: { augmentations: { rotation: { degrees: 40 } } }\n',
+  )
   const asked = ['--config', 'my.yaml', '--phase', 'arcface', '--count', '3', '--views', '2']
   const sheets: Buffer[] = []
   for (const [file, ...more] of [['a.png'], ['b.png'], ['c.png', '--epoch', '1']] as [string, ...string[]][]) {

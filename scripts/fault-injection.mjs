@@ -44,8 +44,10 @@ try {
     kills: number('kills', 500),
     terms: number('terms', 50),
     random: () => random.next() / 2 ** 32,
-    onRun: ({ runs, kills, terms }) =>
-      process.stderr.write(`  ${runs} runs, ${kills} SIGKILLs, ${terms} SIGTERMs, ${seconds()}\n`),
+    onRun: ({ runs, kills, terms, unreadable, different }) =>
+      process.stderr.write(
+        `  ${runs} runs, ${kills} SIGKILLs, ${terms} SIGTERMs, ${unreadable} unreadable, ${different} different, ${seconds()}\n`,
+      ),
   })
   say(
     `signals: ${figures.kills} SIGKILLs and ${figures.terms} SIGTERMs in ${figures.runs} runs: ${figures.unreadable} unreadable snapshots, ` +

@@ -1,9 +1,8 @@
 /**
- * How much of each picture is left in a mixture, by what is in it: TokenMix, Liu et al. 2022, §3.3. https://arxiv.org/abs/2207.08409
+ * How much of each picture is left in a mixture, by what is in it: TokenMix, Liu et al. 2022. https://arxiv.org/abs/2207.08409
  *
  * A picture's activation map says where its class is. a is the share of the own picture's activation under the mask, b that of the
- * partner's outside it, and the own label's share is a / (a + b): the two shares are 1 together, as everywhere where labels are mixed (the
- * paper's two scores are a and b themselves).
+ * partner's outside it, and the own label's share is a / (a + b): the two shares are 1 together, as everywhere where labels are mixed.
  */
 import { torch, type Tensor } from '../binding/index.ts'
 import { ShapeError } from '../util/errors.ts'

@@ -100,8 +100,8 @@ export function warnOfNormalisation(
     `mean [${mean.join(', ')}] and std [${std.join(', ')}]`
   if (words(expected) === words(given)) return
   logger.warn(
-    `${name}: images are normalised with ${words(given)}; published weights of this network expect ${words(expected)}. ` +
-      'Set data.mean and data.std to what these weights were trained with.',
+    `${name}: images are normalised with ${words(given)}; networks of this name are mostly trained with ${words(expected)}. ` +
+      'If these weights were trained with other values than the first, set data.mean and data.std to those.',
   )
 }
 

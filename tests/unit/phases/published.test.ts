@@ -75,7 +75,7 @@ describe('a published classifier', () => {
     const other = await run('other', ['evaluate'], { ...given, data: { dataset: 'digits', imageSize: 8, ...grey } })
     assert.match(
       heard.join('\n'),
-      /warning: small_cnn: images are normalised with mean .* published weights of this network expect/,
+      /warning: small_cnn: images are normalised with mean .* networks of this name are mostly trained with/,
     )
     const nll = (result: PipelineResult): number => result.phases[0]?.metrics['nll'] ?? -1
     assert.notEqual(nll(usual), nll(other))

@@ -2,24 +2,16 @@
 
     python consistency.py > consistency.json      (torch 2.13)
 
-Inputs are noise from the linear congruential generator of losses.py.
+Inputs are noise from the linear congruential generator of noise.py.
 """
 
 import json
-import math
 
 import torch
 import torch.nn.functional as F
+from noise import noise
 
 torch.set_default_dtype(torch.float64)
-
-
-def noise(seed, *shape):
-    out, x = [], seed
-    for _ in range(math.prod(shape)):
-        x = (x * 1664525 + 1013904223) % 2**32
-        out.append(x / 2**31 - 1)
-    return torch.tensor(out).reshape(shape)
 
 
 def consistency(logits_all):

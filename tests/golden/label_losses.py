@@ -4,32 +4,17 @@ classes it is torchvision's sigmoid_focal_loss, compared here), decoupled distil
 
     python label_losses.py > label_losses.json      (torch 2.13, torchvision 0.28)
 
-Inputs are noise from the linear congruential generator of losses.py.
+Inputs are noise from the linear congruential generator of noise.py.
 """
 
 import json
-import math
 
 import torch
 import torch.nn.functional as F
 from torchvision.ops import sigmoid_focal_loss
+from noise import noise, with_gradient
 
 torch.set_default_dtype(torch.float64)
-
-
-def noise(seed, *shape):
-    out, x = [], seed
-    for _ in range(math.prod(shape)):
-        x = (x * 1664525 + 1013904223) % 2**32
-        out.append(x / 2**31 - 1)
-    return torch.tensor(out).reshape(shape)
-
-
-def with_gradient(function, value):
-    value = value.clone().requires_grad_()
-    loss = function(value)
-    loss.backward()
-    return {"loss": loss.item(), "gradient": value.grad.flatten().tolist()}
 
 
 def focal(z, labels, gamma, alpha, weights):

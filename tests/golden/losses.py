@@ -3,7 +3,7 @@ with acos in float64; values and gradients.
 
     python losses.py > losses.json      (torch 2.13, pytorch-metric-learning 2.9)
 
-Inputs are noise from a linear congruential generator that the test repeats.
+Inputs are noise from the linear congruential generator of noise.py, which the test repeats.
 """
 
 import json
@@ -13,23 +13,9 @@ import torch
 import torch.nn.functional as F
 from pytorch_metric_learning.distances import DotProductSimilarity
 from pytorch_metric_learning.losses import SupConLoss
+from noise import noise, with_gradient
 
 torch.set_default_dtype(torch.float64)
-
-
-def noise(seed, *shape):
-    out, x = [], seed
-    for _ in range(math.prod(shape)):
-        x = (x * 1664525 + 1013904223) % 2**32
-        out.append(x / 2**31 - 1)
-    return torch.tensor(out).reshape(shape)
-
-
-def with_gradient(function, value):
-    value = value.clone().requires_grad_()
-    loss = function(value)
-    loss.backward()
-    return {"loss": loss.item(), "gradient": value.grad.flatten().tolist()}
 
 
 def supcon(temperature):

@@ -4,7 +4,7 @@ sub-center ArcFace of pytorch-metric-learning. CosFace is also compared with pyt
 
     python margin_losses.py > margin_losses.json      (torch 2.13, pytorch-metric-learning 2.9)
 
-Inputs are noise from the linear congruential generator of losses.py.
+Inputs are noise from the linear congruential generator of noise.py.
 """
 
 import json
@@ -13,16 +13,9 @@ import math
 import torch
 import torch.nn.functional as F
 from pytorch_metric_learning.losses import CosFaceLoss, SubCenterArcFaceLoss
+from noise import noise, with_gradient
 
 torch.set_default_dtype(torch.float64)
-
-
-def noise(seed, *shape):
-    out, x = [], seed
-    for _ in range(math.prod(shape)):
-        x = (x * 1664525 + 1013904223) % 2**32
-        out.append(x / 2**31 - 1)
-    return torch.tensor(out).reshape(shape)
 
 
 def cosface(cosine, labels, m, s):
@@ -52,13 +45,6 @@ def curricularface(cosine, labels, t, m, s):
     t = target.detach().mean() * 0.01 + 0.99 * t
     hard = torch.where(mask, cosine * (t + cosine), cosine)
     return s * hard.scatter(1, labels[:, None], final), t.item()
-
-
-def with_gradient(function, value):
-    value = value.clone().requires_grad_()
-    loss = function(value)
-    loss.backward()
-    return {"loss": loss.item(), "gradient": value.grad.flatten().tolist()}
 
 
 labels = torch.tensor([0, 1, 2, 1, 0, 2, 2, 0])

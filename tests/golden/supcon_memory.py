@@ -4,26 +4,18 @@ batch's own embeddings out of the memory too, where they are constants.)
 
     python supcon_memory.py > supcon_memory.json      (torch 2.13, pytorch-metric-learning 2.9)
 
-Inputs are noise from the linear congruential generator of losses.py.
+Inputs are noise from the linear congruential generator of noise.py.
 """
 
 import json
-import math
 
 import torch
 import torch.nn.functional as F
 from pytorch_metric_learning.distances import DotProductSimilarity
 from pytorch_metric_learning.losses import CrossBatchMemory, SupConLoss
+from noise import noise
 
 torch.set_default_dtype(torch.float64)
-
-
-def noise(seed, *shape):
-    out, x = [], seed
-    for _ in range(math.prod(shape)):
-        x = (x * 1664525 + 1013904223) % 2**32
-        out.append(x / 2**31 - 1)
-    return torch.tensor(out).reshape(shape)
 
 
 def supcon(z, y, memory, memory_labels, t):

@@ -1,40 +1,16 @@
 /** lr-find and batch-find as a user runs them: processes of their own. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { packageFile } from '../../src/util/package-root.ts'
+import { runProgram, type Ended } from '../support/run-program.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'trivium-measuring-'))
 after(() => rmSync(root, { recursive: true, force: true }))
 
-const main = packageFile('src/cli/main.ts')
-const tsx = fileURLToPath(import.meta.resolve('tsx'))
 const small = ['data.image_size=8', 'backbone={name: small_cnn, width: 4}'].flatMap((key) => ['--set', key])
-
-interface Result {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function run(args: readonly string[]): Promise<Result> {
-  const child = spawn(process.execPath, ['--import', tsx, main, ...args], {
-    cwd: root,
-    env: { ...process.env, NO_COLOR: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
-  })
-}
+const run = (args: readonly string[]): Promise<Ended> => runProgram(root, args)
 
 interface Rates {
   readonly suggestion: number

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { parseCsv } from '../../src/util/csv.ts'
-import { root } from '../unit/structure/sources.ts'
+import { program } from '../support/run-program.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'trivium-sweep-'))
 /** A sweep that runs although it should be refused fails its test, and does not hold up the others. */
@@ -15,7 +15,6 @@ writeFileSync(
   join(folder, 'tiny.yaml'),
   'phases: [arcface]\nshared: [supcon]\nspace:\n  arcface.lr: { low: 1e-4, high: 1e-2, log: true }\n  arcface.scale: [8, 16]\n',
 )
-const program = ['--import', join(root, 'node_modules/tsx/dist/esm/index.mjs'), join(root, 'src/cli/main.ts')]
 const tiny = ['--set', 'data.image_size=8', '--set', 'supcon.epochs=1', '--set', 'arcface.epochs=2']
 const args = (...more: string[]): string[] => [
   ...program,

@@ -3,11 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseCsv } from '../../src/util/csv.ts'
-
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const program = ['--import', join(root, 'node_modules/tsx/dist/esm/index.mjs'), join(root, 'src/cli/main.ts'), 'sweep']
+import { program } from './run-program.ts'
 
 export interface Ended {
   readonly status: number | null
@@ -30,7 +27,7 @@ export class SweepFolder {
   /** The words of the whole command: one epoch a phase on digits of 8×8 pixels. */
   words(space: string, ...more: string[]): string[] {
     const tiny = ['data.image_size=8', ...['train', 'supcon', 'arcface'].map((phase) => `${phase}.epochs=1`)]
-    return [...program, '--space', `${space}.yaml`, ...tiny.flatMap((set) => ['--set', set]), ...more]
+    return [...program, 'sweep', '--space', `${space}.yaml`, ...tiny.flatMap((set) => ['--set', set]), ...more]
   }
 
   run(space: string, ...more: string[]): Ended {

@@ -5,15 +5,11 @@
 
 #include <cstdint>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#if __GNUC__ >= 12
-#define TRIVIUM_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define TRIVIUM_VECTORISED __attribute__((target_clones("avx2", "default")))
-#endif
+#include "core/vectorised.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
 #define TRIVIUM_INLINE inline __attribute__((always_inline))
 #else
-#define TRIVIUM_VECTORISED
 #define TRIVIUM_INLINE inline
 #endif
 

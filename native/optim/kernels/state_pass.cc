@@ -2,16 +2,7 @@
 
 #include <cmath>
 
-// One machine code for each generation of processors, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#if __GNUC__ >= 12
-#define TRIVIUM_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define TRIVIUM_VECTORISED __attribute__((target_clones("avx2", "default")))
-#endif
-#else
-#define TRIVIUM_VECTORISED
-#endif
+#include "core/vectorised.h"
 
 namespace trivium::optim::kernels {
 namespace {

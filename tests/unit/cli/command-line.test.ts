@@ -1,41 +1,17 @@
 /** The program as a user runs it: a process of its own, with an addon path that does not exist. */
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { packageFile } from '../../../src/util/package-root.ts'
+import { runProgram, type Ended } from '../../support/run-program.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'trivium-cli-'))
 after(() => rmSync(folder, { recursive: true }))
 
-const main = packageFile('src/cli/main.ts')
-const tsx = fileURLToPath(import.meta.resolve('tsx'))
-
-interface Result {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function run(...args: string[]): Promise<Result> {
-  const env = { ...process.env, TRIVIUM_ADDON: join(folder, 'no-addon.node'), NO_COLOR: '1' }
-  const child = spawn(process.execPath, ['--import', tsx, main, ...args], {
-    cwd: folder,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
-  })
-}
+const run = (...args: string[]): Promise<Ended> =>
+  runProgram(folder, args, { TRIVIUM_ADDON: join(folder, 'no-addon.node') })
 
 describe('run-pipeline', { concurrency: 2 }, () => {
   it('--help lists options and commands without the addon', async () => {

@@ -6,16 +6,12 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { addonPath } from '../../../src/binding/index.ts'
-import { packageFile } from '../../../src/util/package-root.ts'
+import { program } from '../../support/run-program.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'trivium-session-'))
 after(() => rmSync(folder, { recursive: true }))
-
-const main = packageFile('src/cli/main.ts')
-const tsx = fileURLToPath(import.meta.resolve('tsx'))
 
 interface Running {
   readonly child: ChildProcess
@@ -25,7 +21,7 @@ interface Running {
 }
 
 function start(...args: string[]): Running {
-  const child = spawn(process.execPath, ['--import', tsx, main, ...args], {
+  const child = spawn(process.execPath, [...program, ...args], {
     cwd: folder,
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],

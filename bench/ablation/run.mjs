@@ -1,6 +1,6 @@
 /**
- * What each part of the curriculum brings: plain cross-entropy, + contrastive pretraining, + angular margin, + SAM, + distillation from
- * averaged weights, and plain cross-entropy for as many passes as all of these together.
+ * What each part of the curriculum brings: plain cross-entropy, + contrastive pretraining, + a head of normalised vectors
+ * without a margin, + angular margin, + SAM, + distillation from averaged weights, and plain cross-entropy for as many passes as all of these together.
  *
  *   node bench/ablation/run.mjs [--config bench/ablation/cifar10.yaml] [--seeds 3] [--data data] [--output ablation]
  *
@@ -32,10 +32,16 @@ const arms = (seed) => [
     after: 'cross-entropy',
   },
   {
+    name: '+ normalised head',
+    phases: ['arcface', 'evaluate'],
+    set: { 'arcface.init_from': best(`contrast-${seed}`, 'supcon'), 'arcface.margin': 0 },
+    after: '+ contrastive pretraining',
+  },
+  {
     name: '+ angular margin',
     phases: ['arcface', 'evaluate'],
     set: { 'arcface.init_from': best(`contrast-${seed}`, 'supcon') },
-    after: '+ contrastive pretraining',
+    after: '+ normalised head',
   },
   {
     name: '+ SAM',
@@ -52,11 +58,11 @@ const arms = (seed) => [
     },
     after: '+ SAM',
   },
-  // 6 epochs of contrast × 2 views + 10 of tuning × 2 passes of SAM + 4 of distillation with a teacher’s forward pass (a third)
+  // 10 epochs of contrast × 2 views + 30 of tuning × 2 passes of SAM + 4 of distillation with a teacher’s forward pass (a third)
   {
     name: 'cross-entropy, as long',
     phases: ['train', 'evaluate'],
-    set: { 'train.epochs': 37 },
+    set: { 'train.epochs': 85 },
     after: 'cross-entropy',
   },
 ]

@@ -141,13 +141,16 @@ export class SnapshotStore implements Snapshots {
       const manifest = await describeFiles(temporary, [...files, 'state.json'], content.order)
       await writeDurably(join(temporary, manifestName), `${JSON.stringify(manifest, null, 2)}\n`)
       await syncDirectory(temporary)
-      name = await this.#freeName(name)
-      path = join(this.folder, name)
+      const free = await this.#freeName(name)
+      path = join(this.folder, free)
       await rename(temporary, path)
       await syncDirectory(this.folder)
-      await setPointer(this.folder, 'last', name)
+      // `best` first: a kill between the two is followed by a resume from the old `last`, which comes by here again. The other way
+      // round a training could be finished, by `last`, with a `best` that was never set.
       if (options.best || (this.#firstIsBest && (await this.pointer('best')) === null))
-        await setPointer(this.folder, 'best', name)
+        await setPointer(this.folder, 'best', free)
+      await setPointer(this.folder, 'last', free)
+      if (free !== name && !(await this.#isUsed(name))) await this.#remove(name)
     } catch (error) {
       await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
       throw await this.#failure(error, path, bytesOf(content))
@@ -160,17 +163,28 @@ export class SnapshotStore implements Snapshots {
 
   /** An unacknowledged snapshot of that name (written just before a kill) makes room; one that is in use does not. */
   async #freeName(name: string): Promise<string> {
-    const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best'), this.#held]
     const existing = await readdir(this.folder)
     let free = name
     for (let count = 2; existing.includes(free); count++) {
-      if (!used.includes(free) && (await this.#isOurs(free))) {
+      if (!(await this.#isUsed(free)) && (await this.#isOurs(free))) {
         await rm(join(this.folder, free), { recursive: true, force: true })
         break
       }
       free = `${name}-${count}`
     }
     return free
+  }
+
+  async #isUsed(name: string): Promise<boolean> {
+    const { folder } = this
+    return name === this.#held || [await readPointer(folder, 'last'), await readPointer(folder, 'best')].includes(name)
+  }
+
+  async #remove(name: string): Promise<void> {
+    if (!(await this.#isOurs(name))) return
+    await rm(join(this.folder, name), { recursive: true, force: true }).catch((error: unknown) =>
+      this.#logger.warn(`could not delete the old snapshot ${join(this.folder, name)}: ${String(error)}`),
+    )
   }
 
   async #isOurs(name: string): Promise<boolean> {
@@ -181,16 +195,8 @@ export class SnapshotStore implements Snapshots {
   }
 
   async #prune(): Promise<void> {
-    const used = [await readPointer(this.folder, 'last'), await readPointer(this.folder, 'best'), this.#held]
     const passing = (await this.#own()).filter(({ name }) => !name.startsWith(keptPrefix))
-    for (const { name } of passing.slice(this.#keep)) {
-      if (used.includes(name)) continue
-      try {
-        await rm(join(this.folder, name), { recursive: true, force: true })
-      } catch (error) {
-        this.#logger.warn(`could not delete the old snapshot ${join(this.folder, name)}: ${String(error)}`)
-      }
-    }
+    for (const { name } of passing.slice(this.#keep)) if (!(await this.#isUsed(name))) await this.#remove(name)
   }
 
   /** The folders whose manifest says that they are snapshots, newest first. */

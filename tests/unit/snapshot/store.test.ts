@@ -7,11 +7,12 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { torch, type Tensor } from '../../../src/binding/index.ts'
 import {
@@ -198,6 +199,31 @@ test('snapshot › one that is in use is never overwritten', async () => {
   const second = await store.save('epoch-0001', content(1, 9), { best: false })
   assert.equal(second, join(folder, 'epoch-0001-2'))
   assert.deepEqual((await (await readSnapshot(first)).load('backbone')).get('weight')?.toArray(), [1, 2, 3])
+})
+
+test('snapshot › `best` is set before `last`: a kill between them leaves nothing finished with an older best', async () => {
+  const folder = newFolder()
+  const store = await open(folder)
+  await save(store, 1, true)
+  rmSync(join(folder, 'last'))
+  mkdirSync(join(folder, 'last', 'in the way'), { recursive: true })
+  await assert.rejects(save(store, 2, true), SnapshotError)
+  assert.equal(await readPointer(folder, 'best'), 'epoch-0002')
+})
+
+test('snapshot › one written just before a kill, which only `best` names, gives way to its repetition', async () => {
+  const folder = newFolder()
+  const store = await SnapshotStore.open(folder, { keep: 2, logger: silentLogger, cycleOf: () => 1 })
+  await save(store, 1, true)
+  await save(store, 2, true)
+  rmSync(join(folder, 'last'))
+  symlinkSync('cycle-01-epoch-0001', join(folder, 'last'))
+  const again = basename(await save(store, 2, true))
+  assert.deepEqual([await readPointer(folder, 'best'), await readPointer(folder, 'last')], [again, again])
+  assert.deepEqual(
+    entries(folder).filter((name) => name.startsWith('cycle-')),
+    ['cycle-01-epoch-0001', again],
+  )
 })
 
 test('snapshot › a folder that is a file gives an error that names the path', async () => {

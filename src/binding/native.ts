@@ -309,7 +309,8 @@ export function translate(thrown: unknown): unknown {
 /** LibTorch and the C++ library tell these causes by their words alone. */
 function reasonOf(message: string): ErrorReason | null {
   if (/out of memory|not enough memory|can't allocate memory|bad_alloc/i.test(message)) return 'out of memory'
-  return /no space left|disk quota/i.test(message) ? 'disk full' : null
+  if (/no space left|disk quota/i.test(message)) return 'disk full'
+  return /input\/output error|read-only file system/i.test(message) ? 'disk failure' : null
 }
 
 /** Where the addon is looked for: TRIVIUM_ADDON, else the build folder beside package.json. */

@@ -37,4 +37,5 @@ const codeOfReason: Record<ErrorReason, number> = {
   parity: exitCodes.parity,
   'out of memory': exitCodes.outOfMemory,
   'disk full': exitCodes.io,
+  'disk failure': exitCodes.io,
 }

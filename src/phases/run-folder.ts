@@ -2,10 +2,10 @@
  * Which folders a run writes into. A second run of the same name gets `-2`, `-3`, …; a folder is claimed by making it, which
  * succeeds for one process only.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../util/errors.ts'
-import { ensureDirSync, systemCode, writeError } from '../util/files.ts'
+import { ensureDirSync, makeFolder, systemCode, writeError } from '../util/files.ts'
 import { didYouMean } from '../util/suggest.ts'
 import { predecessors, trainingPhaseNames, type PhaseName, type RunPaths } from './context.ts'
 
@@ -94,7 +94,7 @@ function newRun(root: string, name: string, claim: boolean): RunPaths {
     if (!claim) return paths
     ensureDirSync(join(root, 'snapshots'))
     try {
-      mkdirSync(paths.snapshots)
+      makeFolder(paths.snapshots)
     } catch (error) {
       // Another process took the number between the look and the mkdir: take the next one.
       if (systemCode(error) === 'EEXIST') continue

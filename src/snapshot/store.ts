@@ -11,7 +11,7 @@ import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeSafetensors, type Tensor } from '../binding/index.ts'
 import { SnapshotError } from '../util/errors.ts'
-import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
+import { ensureDir, namesIn, syncDirectory, writeError } from '../util/files.ts'
 import type { Logger } from '../util/logger.ts'
 import { describeFiles, manifestName, readManifest } from './manifest.ts'
 import type { Snapshots } from './fallback.ts'
@@ -65,7 +65,7 @@ export class SnapshotStore implements Snapshots {
   /** Makes the folder and clears what an interrupted process left. The caller holds the run's lock. */
   static async open(folder: string, options: StoreOptions): Promise<SnapshotStore> {
     await ensureDir(folder)
-    for (const name of await readdir(folder)) {
+    for (const name of await namesIn(folder)) {
       if (!name.startsWith(temporaryPrefix)) continue
       await rm(join(folder, name), { recursive: true, force: true }).then(
         () => options.logger.debug(`removed ${join(folder, name)}, left by an interrupted process`),

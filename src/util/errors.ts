@@ -5,7 +5,7 @@
 export type ErrorCode = 'ERR_CONFIG' | 'ERR_SHAPE' | 'ERR_DATASET' | 'ERR_SNAPSHOT' | 'ERR_NON_FINITE' | 'ERR_BINDING'
 
 /** Causes that a program may want to tell apart within a class; the command line gives each an exit code. */
-export type ErrorReason = 'locked' | 'parity' | 'out of memory' | 'disk full'
+export type ErrorReason = 'locked' | 'parity' | 'out of memory' | 'disk full' | 'disk failure'
 
 /** Base of all errors that Trivium throws on purpose; anything else that surfaces is a bug. */
 export abstract class TriviumError extends Error {

@@ -1,8 +1,9 @@
 /** Files that are either whole or absent: written beside the target, fsynced, renamed. */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream, existsSync, mkdirSync, statSync } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { closeSync, createReadStream, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { open, readdir, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { SnapshotError } from './errors.ts'
@@ -48,10 +49,29 @@ export function ensureDirSync(path: string): void {
   }
 }
 
+/**
+ * Makes one folder, and its name durable: a power cut would take a folder with all that was saved in it.
+ *
+ * @throws the system's error when it is there already, or cannot be made
+ */
+export function makeFolder(path: string): void {
+  mkdirSync(path)
+  try {
+    const parent = openSync(dirname(path), 'r')
+    try {
+      fsyncSync(parent)
+    } finally {
+      closeSync(parent)
+    }
+  } catch {
+    // It is there, and can be used: some file systems make names durable by themselves and refuse the call.
+  }
+}
+
 /** Node's recursive mkdir tries for ever where a folder exists and takes no other (/proc). */
 function makeFolders(path: string): void {
   try {
-    mkdirSync(path)
+    makeFolder(path)
   } catch (error) {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
     const parent = dirname(path)
@@ -101,11 +121,24 @@ export function writeError(error: unknown, path: string): Error {
   return new SnapshotError(`cannot write ${path}: ${why}.`, { cause: error })
 }
 
+/** The names in a folder, in no order. @throws {SnapshotError} when it cannot be read */
+export async function namesIn(path: string): Promise<string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    const code = systemCode(error)
+    const why = CAUSES[code ?? ''] ?? `the system answered ${code}`
+    throw new SnapshotError(`cannot read ${path}: ${why}.`, { cause: error })
+  }
+}
+
 /** `ENOSPC`, `EACCES` … of a system error (or of its cause), else null. */
 export function systemCode(error: unknown): string | null {
   for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++) {
-    const { code } = current as NodeJS.ErrnoException
+    const { code, errno } = current as NodeJS.ErrnoException
     if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return code
+    // Node has no name for it.
+    if (errno === -constants.errno.EDQUOT) return 'EDQUOT'
   }
   return null
 }

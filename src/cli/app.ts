@@ -1,9 +1,8 @@
 /** Splits the command line, picks the command, turns errors into messages and exit codes. Loads nothing a command does not need. */
 
-import { readFileSync } from 'node:fs'
 import yargs, { type Options } from 'yargs'
 import { ConfigError } from '../util/errors.ts'
-import { packageFile } from '../util/package-root.ts'
+import { packageVersion } from '../util/package-root.ts'
 import { didYouMean } from '../util/suggest.ts'
 import type { Command } from './command.ts'
 import { dataCommand } from './commands/data.ts'
@@ -144,9 +143,4 @@ function unknownCommand(word: string): ConfigError {
   return new ConfigError(
     `unknown command "${word}".${didYouMean(word, names)} Commands: ${names.join(', ')}; without one the pipeline runs. --help lists the options.`,
   )
-}
-
-export function packageVersion(): string {
-  const manifest = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }
-  return manifest.version
 }

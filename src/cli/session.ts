@@ -26,6 +26,7 @@ import { createProgress } from './progress.ts'
 import { errorToJson, reportError } from './report-error.ts'
 import { changedKeys } from './saved-config.ts'
 import { exitCodeOfSignal, handleInterrupts } from './signals.ts'
+import { openTracking, type Tracking } from './tracking.ts'
 
 /** Runs the phases of a resolved configuration. @returns the exit code; errors are reported here, where the run is known */
 export async function runSession(resolved: ResolvedConfig, invocation: Invocation): Promise<number> {
@@ -44,7 +45,10 @@ export async function runSession(resolved: ResolvedConfig, invocation: Invocatio
     exitNow,
   })
   let run: RunPaths | null = null
+  let tracking: Tracking | null = null
   try {
+    tracking = openTracking(resolved, logger)
+    const { hooks } = tracking
     for (const { phase, reason } of resolved.skipped) logger.warn(`${phase} does not run: ${reason}`)
     for (const notice of resolved.withoutEffect) logger.warn(notice)
     if (invocation.flags.switch('resume'))
@@ -60,12 +64,16 @@ export async function runSession(resolved: ResolvedConfig, invocation: Invocatio
       onRun(paths) {
         run = paths
         openLogs(logger, paths, resolved.config.logging.file)
+        hooks?.onRun(paths)
       },
+      callbacks: hooks === null ? [] : [hooks.callback],
+      onResult: (phaseResult) => hooks?.onResult(phaseResult),
     })
     progress.restore()
     const kept = await lastSnapshot(result.run)
     const stopped = kept === null ? exitCodeOfSignal(interrupts.received ?? 'SIGINT') : exitCodes.interrupted
     const code = result.outcome === 'finished' ? exitCodes.ok : stopped
+    await tracking.finish(code)
     const next = result.outcome === 'finished' ? nextCommand(result, args) : resumeCommand(result.run, args)
     if (json) output.result(JSON.stringify(resultJson(result, code, next), null, 2))
     else output.result(summary(result, kept, next))
@@ -76,6 +84,7 @@ export async function runSession(resolved: ResolvedConfig, invocation: Invocatio
     const code = exitCodeOf(error)
     const kept = run === null ? null : await lastSnapshot(run)
     const context = { debug, kept, next: run === null || kept === null ? null : resumeCommand(run, args) }
+    await tracking?.finish(code)
     logger.debug(error instanceof Error ? (error.stack ?? error.message) : String(error))
     if (json) output.result(JSON.stringify(errorToJson(error, code, context), null, 2))
     reportError(error, output, context)

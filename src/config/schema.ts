@@ -3,21 +3,15 @@
 import { z } from 'zod'
 import { phaseNames, type PhaseName } from '../phases/context.ts'
 import { pipelineShape, type PipelineConfig } from '../phases/pipeline-config.ts'
+import { wandbOptionsSchema, type WandbOptions } from '../tracking/index.ts'
 import type { OptionShape } from '../util/option-shape.ts'
-import { unavailable, type Unavailable } from '../util/unavailable.ts'
 
 export interface LoggingOptions {
   /** One more log file beside logs/<run>/full_pipeline.log; null: none. */
   readonly file: string | null
   /** Lowest level in the log files. */
   readonly level: 'debug' | 'info' | 'warn' | 'error'
-  readonly wandb: {
-    readonly enabled: boolean
-    readonly project: string | null
-    readonly runName: string | null
-    readonly entity: string | null
-    readonly mode: 'offline' | 'online'
-  }
+  readonly wandb: WandbOptions
 }
 
 export interface Config extends PipelineConfig {
@@ -29,15 +23,7 @@ export interface Config extends PipelineConfig {
 const loggingShape: OptionShape<LoggingOptions> = {
   file: z.string().min(1).nullable().default(null).describe('one more log file beside logs/<run>/full_pipeline.log'),
   level: z.enum(['debug', 'info', 'warn', 'error']).default('debug').describe('lowest level in the log files'),
-  wandb: z
-    .strictObject({
-      enabled: z.boolean().default(false).describe('send metrics to Weights & Biases'),
-      project: z.string().min(1).nullable().default(null),
-      runName: z.string().min(1).nullable().default(null),
-      entity: z.string().min(1).nullable().default(null),
-      mode: z.enum(['offline', 'online']).default('offline'),
-    })
-    .prefault({}),
+  wandb: wandbOptionsSchema.prefault({}),
 }
 
 const loggingSchema: z.ZodType<LoggingOptions> = z.strictObject(loggingShape)
@@ -52,5 +38,3 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
   ...pipelineShape,
   logging: loggingSchema.prefault({}),
 })
-
-export const unavailableLogging: readonly Unavailable[] = [unavailable('wandb.enabled', 'Weights & Biases logging')]

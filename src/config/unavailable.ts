@@ -9,7 +9,7 @@ import { unavailableTrain } from '../phases/options/train.ts'
 import { findUnavailable, type Unavailable } from '../util/unavailable.ts'
 import { dotted } from './names.ts'
 import { configError } from './problems.ts'
-import { type Config, unavailableLogging } from './schema.ts'
+import type { Config } from './schema.ts'
 
 const byPhase: Readonly<Partial<Record<PhaseName, readonly Unavailable[]>>> = {
   train: unavailableTrain,
@@ -47,11 +47,7 @@ interface Place {
 }
 
 function places(phases: readonly PhaseName[]): Place[] {
-  const found: Place[] = [{ at: ['logging'], list: unavailableLogging }]
-  for (const phase of phases) {
-    found.push({ at: [phase], list: byPhase[phase] ?? [] })
-  }
-  return found
+  return phases.map((phase) => ({ at: [phase], list: byPhase[phase] ?? [] }))
 }
 
 function valueAt(config: unknown, path: readonly string[]): unknown {

@@ -1,7 +1,6 @@
 /** What travels inside an exported file: class names and the way from an image file to the network's input. */
 
-import { readFileSync } from 'node:fs'
-import { packageFile } from '../util/package-root.ts'
+import { packageVersion } from '../util/package-root.ts'
 
 /** From a decoded image to the S × S × 3 array that the model takes; normalisation happens inside the model. */
 export interface ExportPreprocessing {
@@ -32,9 +31,4 @@ export function exportMetadata(o: {
     'trivium.class_names': JSON.stringify(o.classNames),
     'trivium.preprocessing': JSON.stringify({ resize_to: resizeTo, image_size: imageSize, interpolation, mean, std }),
   }
-}
-
-export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }
-  return version
 }

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { SnapshotError } from '../util/errors.ts'
 import { IR_VERSION, OPSET, onnxTypes } from './onnx-model.ts'
 import type { Attribute, Initializer, OnnxModel, OnnxNode, OnnxValue } from './onnx-model.ts'
-import { ProtobufWriter } from './protobuf.ts'
+import { ProtobufWriter } from '../util/protobuf.ts'
 
 /** Protobuf's own limit for one message. */
 const MAX_BYTES = 2 ** 31 - 1

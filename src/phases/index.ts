@@ -31,4 +31,5 @@ export { rehearse, type RehearsalOptions, type TrainingPhaseName } from './rehea
 export { chooseRun, newestRun, runPaths, type RunChoice } from './run-folder.ts'
 export * from './stages/index.ts'
 export { reportedMetrics } from './reported-metrics.ts'
+export { trackingHooks, type TrackingHooks } from './tracking-hooks.ts'
 export { withDownloads } from './download-progress.ts'

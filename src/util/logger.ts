@@ -7,6 +7,7 @@
 import { dirname } from 'node:path'
 import pino from 'pino'
 import { ensureDirSync } from './files.ts'
+import { censored, secretNames } from './secrets.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -40,9 +41,6 @@ export interface LoggerOptions {
 
 const LEVELS: Readonly<Record<LogLevel | 'silent', number>> = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 }
 
-/** Names under which secrets travel; their values never reach a file or the console. */
-const SECRETS = ['token', 'apiKey', 'api_key', 'password', 'secret', 'authorization', 'accessToken', 'access_token']
-
 /** Early lines kept for files that are attached later. */
 const KEPT_LINES = 1000
 
@@ -68,7 +66,7 @@ export function createLogger(options: LoggerOptions = {}): RootLogger {
       level: 'debug',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' },
+      redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: censored },
     },
     sink,
   )

@@ -1,7 +1,7 @@
 /**
  * Finds files that ship with the package (fonts, example data), from the sources and from the compiled tree alike.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -11,6 +11,12 @@ export const packageRoot: string = findUpwards(dirname(fileURLToPath(import.meta
 /** Absolute path of a file of this package, given relative to its root, with forward slashes. */
 export function packageFile(relativePath: string): string {
   return join(packageRoot, ...relativePath.split('/'))
+}
+
+/** `0.1.0`: of this package. */
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }
+  return version
 }
 
 function findUpwards(start: string): string {

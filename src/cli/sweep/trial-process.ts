@@ -9,6 +9,7 @@ import { createLogger, type Logger } from '../../util/logger.ts'
 import { exitCodeOf, exitCodes } from '../exit-codes.ts'
 import { locateError } from '../locate-error.ts'
 import { pipelineConfig } from '../session.ts'
+import { openTracking, type Tracking } from '../tracking.ts'
 import { latencyOf } from './latency.ts'
 import type { FailureKind } from '../../sweep/index.ts'
 import type { TrialJob, TrialMessage } from './messages.ts'
@@ -21,10 +22,14 @@ process.once('message', (job: TrialJob) => void run(job))
 
 async function run({ request, run: paths, parentRun, resume, measureLatency }: TrialJob): Promise<void> {
   let resolved: ResolvedConfig | null = null
+  let tracking: Tracking | null = null
+  let exitCode: number = exitCodes.ok
   try {
     for (const folder of [paths.snapshots, paths.logs]) ensureDirSync(folder)
     resolved = resolveConfig(request)
     const files = createLogger({ files: [join(paths.logs, 'full_pipeline.log')], consoleLevel: 'silent' })
+    tracking = openTracking(resolved, files)
+    const { hooks } = tracking
     const result = await runPipeline(pipelineConfig(resolved), {
       phases: resolved.phases,
       logger: withEpochs(files, (record) => send({ kind: 'epoch', record, isLast: record.is_last === true })),
@@ -32,15 +37,19 @@ async function run({ request, run: paths, parentRun, resume, measureLatency }: T
       resume,
       run: { run: paths, parentRun, isNew: false },
       configText: configToYaml(resolved),
+      ...(hooks === null ? {} : { callbacks: [hooks.callback], onRun: hooks.onRun, onResult: hooks.onResult }),
     })
+    if (result.outcome !== 'finished') exitCode = exitCodes.interrupted
     const metrics = Object.assign({}, ...result.phases.map((phase) => phase.metrics)) as Record<string, number>
     const seconds = result.phases.reduce((sum, phase) => sum + phase.seconds, 0)
     const written = result.phases.flatMap((phase) => phase.files)
     const latency = measureLatency && result.outcome === 'finished' ? { latencyMs: await latencyOf(written) } : {}
     send({ kind: 'result', outcome: result.outcome, metrics: { ...metrics, seconds, ...latency } })
   } catch (thrown) {
+    exitCode = exitCodeOf(thrown)
     sendError(resolved === null ? thrown : locateError(thrown, resolved))
   }
+  await tracking?.finish(exitCode)
   end()
 }
 

@@ -6,7 +6,7 @@ import type { onnx } from 'onnx-proto'
 import { float, int, ints } from '../../../src/export/onnx-model.ts'
 import type { OnnxModel } from '../../../src/export/onnx-model.ts'
 import { serializeModel } from '../../../src/export/onnx-writer.ts'
-import { ProtobufWriter } from '../../../src/export/protobuf.ts'
+import { ProtobufWriter } from '../../../src/util/protobuf.ts'
 import { SnapshotError } from '../../../src/util/errors.ts'
 
 const model: OnnxModel = {

@@ -135,20 +135,26 @@ function framed(record: Uint8Array, offset: number): Buffer {
     pieces.push(new Uint8Array(left))
     left = BLOCK
   }
+  let isFirst = true
   for (let at = 0; ;) {
     const data = record.subarray(at, at + left - HEAD)
-    const isFirst = at === 0
     at += data.length
     const isLast = at === record.length
     const type = isFirst ? (isLast ? FULL : FIRST) : isLast ? LAST : MIDDLE
     const head = Buffer.alloc(HEAD)
-    head.writeUInt32LE(crc32(data, typeCrc[type]))
+    head.writeUInt32LE(checksum(type, data))
     head.writeUInt16LE(data.length, 4)
     head.writeUInt8(type, 6)
     pieces.push(head, data)
     if (isLast) return Buffer.concat(pieces)
+    isFirst = false
     left = BLOCK
   }
+}
+
+/** Of type and data. Node's crc32 gives 0 for no bytes, whatever it goes on from. */
+function checksum(type: number, data: Uint8Array): number {
+  return data.length === 0 ? (typeCrc[type] ?? 0) : crc32(data, typeCrc[type])
 }
 
 export interface ScannedLog {
@@ -175,7 +181,7 @@ export function scanLog(file: Uint8Array): ScannedLog {
     const data = bytes.subarray(at + HEAD, at + HEAD + length)
     const isBeginning = type === FULL || type === FIRST
     if (data.length < length || type < FULL || type > LAST || isBeginning !== (pieces === null)) break
-    if (crc32(data, typeCrc[type]) !== bytes.readUInt32LE(at)) break
+    if (checksum(type, data) !== bytes.readUInt32LE(at)) break
     at += HEAD + length
     pieces = [...(pieces ?? []), data]
     if (type !== FULL && type !== LAST) continue

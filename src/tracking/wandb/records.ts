@@ -59,11 +59,10 @@ function writeRecord(out: ProtobufWriter, record: Exclude<WandbRecord, { kind: '
       out.string(8, record.displayName)
       out.string(13, record.host)
       out.message(17, (time) => {
-        time.int(1, Math.floor(record.startTime / 1000))
-        time.int(2, Math.round((record.startTime % 1000) * 1e6))
+        number(time, 1, Math.floor(record.startTime / 1000))
+        number(time, 2, Math.round((record.startTime % 1000) * 1e6))
       })
-      if (record.resume) out.int(24, 1)
-      return
+      return number(out, 24, Number(record.resume))
     case 'metric':
       out.string(2, record.glob)
       out.string(4, record.stepMetric)
@@ -73,13 +72,18 @@ function writeRecord(out: ProtobufWriter, record: Exclude<WandbRecord, { kind: '
       })
     case 'history':
       writeItems(out, 1, record.items, NESTED_KEY)
-      return out.message(2, (step) => step.int(1, record.step))
+      return out.message(2, (step) => number(step, 1, record.step))
     case 'summary':
       return writeItems(out, 1, record.items, NESTED_KEY)
     case 'exit':
-      out.int(1, record.exitCode)
-      return out.int(2, Math.round(record.runtime))
+      number(out, 1, record.exitCode)
+      return number(out, 2, Math.round(record.runtime))
   }
+}
+
+/** In proto3 a zero is not written. */
+function number(out: ProtobufWriter, field: number, value: number): void {
+  if (value !== 0) out.int(field, value)
 }
 
 function writeItems(out: ProtobufWriter, field: number, items: JsonItems, key: number): void {
@@ -131,7 +135,7 @@ function readRecord(kind: keyof typeof fields, inner: readonly ProtobufField[]):
     case 'summary':
       return { kind, items: readItems(inner) }
     case 'exit':
-      return { kind, exitCode: Number(BigInt.asIntN(32, BigInt(numberOf(inner, 1)))), runtime: numberOf(inner, 2) }
+      return { kind, exitCode: numberOf(inner, 1), runtime: numberOf(inner, 2) }
   }
 }
 
@@ -161,7 +165,7 @@ function text(value: bigint | Uint8Array | undefined): string {
 
 function numberOf(from: readonly ProtobufField[], field: number): number {
   const found = from.find((each) => each.field === field)?.value
-  return typeof found === 'bigint' ? Number(found) : 0
+  return typeof found === 'bigint' ? Number(BigInt.asIntN(64, found)) : 0
 }
 
 /** A value as W&B's JSON has it: NaN and the infinities are written as such, as Python's json does. */

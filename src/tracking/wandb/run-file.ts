@@ -7,7 +7,7 @@
 import { randomInt } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { ensureDirSync, systemCode, writeError } from '../../util/files.ts'
 import { LogFile } from './log-file.ts'
 import { decodeRecord, encodeRecord, type JsonItems, type WandbRecord } from './records.ts'
@@ -88,7 +88,7 @@ export class WandbRunFile {
 
   /** Writes down id and folder, for when the run goes on. */
   remember(): void {
-    const memory: Memory = { id: this.id, folder: this.folder }
+    const memory: Memory = { id: this.id, folder: basename(this.folder) }
     writeFileSync(this.#memory, `${JSON.stringify(memory)}\n`)
   }
 
@@ -176,6 +176,7 @@ function positionOf({ step, isEpoch }: RowPlace): number {
 
 interface Memory {
   readonly id: string
+  /** below wandb/ */
   readonly folder: string
 }
 
@@ -203,7 +204,8 @@ interface Opened {
 }
 
 /** The file of the run's last part; null where there is none to go on with. */
-function continued({ id, folder }: Memory, { mode }: RunFileOptions): Opened | null {
+function continued({ id, folder: name }: Memory, { root, mode }: RunFileOptions): Opened | null {
+  const folder = join(root, 'wandb', basename(name))
   const path = join(folder, `run-${id}.wandb`)
   if (!existsSync(path)) return null
   if (existsSync(path + syncedSuffix)) {

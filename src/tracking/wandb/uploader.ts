@@ -36,6 +36,8 @@ export class WandbUploader {
   /** rows that were not sent, from row `#from` on */
   #rows: JsonItems[]
   #from = 0
+  /** rows before this one are on their way, or may be there already; none that took another's place since */
+  #underway: number
   #summary: JsonItems | null = null
   #stepMetrics: Readonly<Record<string, string>>
   #isRenewed = false
@@ -50,6 +52,7 @@ export class WandbUploader {
   constructor(options: UploaderOptions) {
     this.#options = options
     this.#rows = [...options.restored]
+    this.#underway = this.#rows.length
     this.#stepMetrics = options.run.stepMetrics
     this.#done = this.#run()
   }
@@ -61,6 +64,7 @@ export class WandbUploader {
 
   /** Rows from `count` on are taken back; those that were sent already are overwritten by what comes. */
   cut(count: number): void {
+    this.#underway = Math.min(this.#underway, count)
     if (count >= this.#from) this.#rows.length = Math.min(this.#rows.length, count - this.#from)
     else {
       this.#rows = []
@@ -101,7 +105,7 @@ export class WandbUploader {
       if (remote === null) return
       logger.info(`Weights & Biases: ${client.pageOf(remote)}`)
       const base = this.#options.isAppended ? remote.historyLines : 0
-      if (!this.#options.isAppended) this.#acknowledge(Math.min(remote.historyLines - this.#from, this.#rows.length))
+      if (!this.#options.isAppended) this.#acknowledge(Math.min(remote.historyLines, this.#underway))
       await this.#follow(remote, base)
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#refused(error)
@@ -121,12 +125,13 @@ export class WandbUploader {
       for (;;) {
         const batch = this.#batch(base, quiet >= heartbeats)
         if (batch === null) break
+        this.#underway = this.#from + batch.rows
         if (
           (await this.#insist(() => client.stream(remote, batch.request, this.#stop.signal).then(() => true))) === null
         )
           return
         quiet = 0
-        this.#acknowledge(batch.from + batch.rows - this.#from)
+        this.#acknowledge(this.#underway)
         if (this.#summary === batch.summary) this.#summary = null
         if (batch.request.complete === true) {
           this.#isComplete = true
@@ -157,14 +162,14 @@ export class WandbUploader {
       ...(Object.keys(files).length === 0 ? {} : { files }),
       ...(isLast ? { complete: true, exitcode: this.#exitCode ?? 0 } : {}),
     }
-    return { request, from: this.#from, rows: lines.length, summary }
+    return { request, rows: lines.length, summary }
   }
 
-  /** The first rows are on the server. */
-  #acknowledge(count: number): void {
-    if (count <= 0) return
-    this.#rows.splice(0, count)
-    this.#from += count
+  /** The rows before `end` are on the server. */
+  #acknowledge(end: number): void {
+    if (end <= this.#from) return
+    this.#rows.splice(0, end - this.#from)
+    this.#from = end
   }
 
   /** Tries until the server answers. @returns null when the run ends before; @throws {RefusedError} when it says no */

@@ -133,7 +133,10 @@ describe('wandb file', () => {
     file.cut(0)
     file.append(Uint8Array.of(5))
     file.close()
-    assert.deepEqual(scanLog(readFileSync(path)).records.map((each) => [...each]), [[5]])
+    assert.deepEqual(
+      scanLog(readFileSync(path)).records.map((each) => [...each]),
+      [[5]],
+    )
   })
 
   test('is not begun where a file is, and another file is not gone on with', () => {

@@ -1,13 +1,12 @@
 /** YAML and flags are snake_case, the code is camelCase; both spellings are read, snake_case is written. */
 
+import { snakeCase } from '../util/snake-case.ts'
+
+export { snakeCase }
+
 /** `batch_size`, `batchSize` → `batchSize`. */
 export function camelCase(name: string): string {
   return name.replaceAll(/[_-]+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase())
-}
-
-/** `batchSize` → `batch_size`. */
-export function snakeCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 /** `['supcon', 'batchSize']` → `supcon.batch_size`, as a user writes it. */

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import type { Dataset, DatasetSplits } from '../data/index.ts'
 import { findSnapshot, newestNamed, readManifest } from '../snapshot/index.ts'
 import { writeFileAtomic } from '../util/files.ts'
+import { snakeCase } from '../util/snake-case.ts'
 import { predecessors, type PhaseName, type RunPaths } from './context.ts'
 import type { PipelineConfig } from './pipeline-config.ts'
 
@@ -61,8 +62,7 @@ function without(section: object, keys: ReadonlySet<string>): object {
 
 function flatten(into: Record<string, unknown>, path: readonly string[], value: unknown): void {
   if (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0) {
-    for (const [key, inner] of Object.entries(value))
-      flatten(into, [...path, key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)], inner)
+    for (const [key, inner] of Object.entries(value)) flatten(into, [...path, snakeCase(key)], inner)
   } else if (value !== undefined) into[path.join('.')] = value
 }
 

@@ -1,6 +1,7 @@
 /** A run as Weights & Biases is told of it: the steps and epochs of training phases as rows, what phases end with as its summary. */
 import type { WandbTracker } from '../tracking/index.ts'
 import type { Callback } from '../train/index.ts'
+import { snakeCase } from '../util/snake-case.ts'
 import type { PhaseResult, RunPaths } from './context.ts'
 
 export interface TrackingHooks {
@@ -31,7 +32,10 @@ export function trackingHooks(tracker: WandbTracker): TrackingHooks {
     },
     onRun: (run) => tracker.begin(run),
     onResult({ phase: name, outcome, metrics }) {
-      if (outcome !== 'interrupted') tracker.result(name, metrics)
+      if (outcome !== 'interrupted') {
+        const entries = Object.entries(metrics).map(([key, value]) => [snakeCase(key), value])
+        tracker.result(name, Object.fromEntries(entries) as Record<string, number>)
+      }
     },
   }
 }

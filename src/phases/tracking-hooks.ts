@@ -6,8 +6,8 @@ import type { PhaseResult, RunPaths } from './context.ts'
 
 export interface TrackingHooks {
   readonly callback: Callback
-  onRun(run: RunPaths): void
-  onResult(result: PhaseResult): void
+  readonly onRun: (run: RunPaths) => void
+  readonly onResult: (result: PhaseResult) => void
 }
 
 /** What a pipeline's options take: `callbacks`, `onRun` and `onResult`. The caller ends the tracker. */

@@ -70,7 +70,7 @@ describe('wandb run', () => {
     const [header, run, metric, ...rest] = recordsOf(file)
     assert.deepEqual(header, { kind: 'header', producer: 'trivium/0.1.0' })
     assert.equal(run?.kind, 'run')
-    const { host, ...told } = run as Extract<WandbRecord, { kind: 'run' }>
+    const { host, ...told } = run
     assert.ok(host.length > 0)
     const { config, displayName, project } = description
     assert.deepEqual(told, {

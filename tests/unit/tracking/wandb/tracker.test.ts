@@ -29,7 +29,7 @@ interface Tracked {
   readonly root: string
 }
 
-function track(name: string, options: object = {}, { root = join(base, name), config = {} as object } = {}): Tracked {
+function track(name: string, options: object = {}, { root = join(base, name), config = {} } = {}): Tracked {
   const lines: string[] = []
   const note = (text: string): void => void lines.push(text)
   const logger = { ...silentLogger, info: note, warn: note }

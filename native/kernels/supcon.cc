@@ -1,14 +1,18 @@
 #include "kernels/supcon.h"
 
-#include <ATen/ops/_unique2.h>
 #include <ATen/ops/addmm.h>
-#include <ATen/ops/bincount.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/maximum.h>
+#include <ATen/ops/ne.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/sort.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/DispatchKeySet.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -96,16 +100,26 @@ Tensor log_denominators(const Tensor& rows, const Tensor& memory, double tempera
 /// Rows by class: positives need no tile, for Σ_p z_i · z_p = z_i · (Σ of the class − z_i).
 struct Classes {
   Tensor own;        // [N] class of each row, from 0
-  Tensor sums;       // [classes, D] of batch and memory
-  Tensor batch;      // [classes, D] of the batch alone
+  Tensor sums;       // [N + M, D] of batch and memory; rows behind the last class are 0
+  Tensor batch;      // [N + M, D] of the batch alone
   Tensor positives;  // [N] how many others have the class of a row, in the type of the embeddings
 };
+
+/// The distinct labels numbered from 0 in ascending order. Not by `unique`, whose result is as long as there are distinct ones: a host would
+/// wait for the device to know it, and a captured pass (core/step_graph.h) could not.
+Tensor numbered(const Tensor& labels) {
+  const auto [sorted, order] = at::sort(labels);
+  const int64_t count = labels.size(0);
+  const auto changes = at::ne(sorted.narrow(0, 1, count - 1), sorted.narrow(0, 0, count - 1)).to(torch::kLong);
+  const auto numbers = at::cumsum(at::cat({at::zeros({1}, changes.options()), changes}), 0);
+  return at::empty_like(order).scatter_(0, order, numbers);
+}
 
 Classes classes_of(const Tensor& rows, const Tensor& labels, const ContrastMemory& memory) {
   const int64_t count = rows.size(0);
   const auto all = memory.labels.defined() ? at::cat({labels, memory.labels}) : labels;
-  const auto inverse = std::get<1>(at::_unique2(all, /*sorted=*/true, /*return_inverse=*/true));
-  const auto sizes = at::bincount(inverse);
+  const auto inverse = numbered(all);
+  const auto sizes = at::zeros_like(inverse).scatter_add_(0, inverse, at::ones_like(inverse));
   Classes result;
   result.own = inverse.narrow(0, 0, count);
   result.batch = at::zeros({sizes.size(0), rows.size(1)}, rows.options()).index_add_(0, result.own, rows);

@@ -4,7 +4,7 @@
 # links libraries that nothing here calls.
 #
 # A CUDA build needs no switch. Code of ours sees
-#   TRIVIUM_CUDA            LibTorch has CUDA and its headers (c10/cuda/…) can be included
+#   TRIVIUM_CUDA            LibTorch has CUDA and its headers (c10/cuda/…, ATen/cuda/…) can be included
 #   TRIVIUM_CUDA_KERNELS    nvcc is there as well: native/**/*.cu are compiled in
 set(TRIVIUM_LIBTORCH "" CACHE PATH "folder with LibTorch's include/ and lib/")
 set(TRIVIUM_LIBTORCH_OLDEST 2.11)
@@ -62,14 +62,19 @@ if(EXISTS "${TRIVIUM_LIBTORCH}/lib/libtorch_cuda.so")
   find_program(nvcc_path nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH /usr/local/cuda ${TRIVIUM_LIBTORCH}/../nvidia/cu13 PATH_SUFFIXES bin)
   find_path(cuda_headers cuda_runtime_api.h
     PATHS ${cuda_include_folders} ENV CUDA_HOME ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES include NO_DEFAULT_PATH)
-  if(cuda_headers)
-    target_include_directories(libtorch SYSTEM INTERFACE "${cuda_headers}" ${cuda_include_folders})
+  # cuda_runtime.h includes them, and they come with the compiler.
+  get_filename_component(nvcc_folder "${nvcc_path}" DIRECTORY)
+  find_path(cuda_compiler_headers crt/host_config.h
+    PATHS ${cuda_include_folders} "${nvcc_folder}/../include" ENV CUDA_HOME ENV CUDA_PATH /usr/local/cuda
+    PATH_SUFFIXES include NO_DEFAULT_PATH)
+  if(cuda_headers AND cuda_compiler_headers)
+    target_include_directories(libtorch SYSTEM INTERFACE "${cuda_headers}" ${cuda_include_folders} "${cuda_compiler_headers}")
     target_compile_definitions(libtorch INTERFACE TRIVIUM_CUDA)
     if(nvcc_path)
       set(TRIVIUM_NVCC "${nvcc_path}")
     endif()
   endif()
-  message(STATUS "LibTorch ${libtorch_version} (CUDA) in ${TRIVIUM_LIBTORCH}; headers: ${cuda_headers}; nvcc: ${nvcc_path}")
+  message(STATUS "LibTorch ${libtorch_version} (CUDA) in ${TRIVIUM_LIBTORCH}; headers: ${cuda_headers}, ${cuda_compiler_headers}; nvcc: ${nvcc_path}")
 else()
   message(STATUS "LibTorch ${libtorch_version} (CPU) in ${TRIVIUM_LIBTORCH}")
 endif()

@@ -15,6 +15,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   register_losses(env, exports);
   register_modules(env, exports);
   register_optimizers(env, exports);
+  register_graphs(env, exports);
   register_augmentation(env, exports);
   register_data(env, exports);
   register_snapshots(env, exports);

@@ -22,6 +22,7 @@ struct Environment {
   Napi::FunctionReference module_class;
   Napi::FunctionReference optimizer_class;
   Napi::FunctionReference average_class;
+  Napi::FunctionReference graph_class;
   Napi::FunctionReference plan_class;
   Napi::FunctionReference lock_class;
   Napi::FunctionReference pack_class;

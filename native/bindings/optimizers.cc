@@ -139,6 +139,15 @@ Napi::Value zero_grad(const Napi::CallbackInfo& info) {
   });
 }
 
+// optimizerKeepGradients(optimizer, keep) → Promise<void>
+Napi::Value keep_gradients(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env())
+      .engine.submit(info.Env(), 0, [optimizer = OptimizerWrap::of(info[0]), keep = info[1].As<Napi::Boolean>().Value()] {
+        optimizer->keep_gradients(keep);
+        return nothing();
+      });
+}
+
 Napi::Value clip_grad_norm(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env())
       .engine.submit(info.Env(), 0, [optimizer = OptimizerWrap::of(info[0]), limit = info[1].As<Napi::Number>().DoubleValue()] {
@@ -203,6 +212,7 @@ void register_optimizers(Napi::Env env, Napi::Object exports) {
   export_function<create_average>(env, exports, "createAverage");
   export_function<average_update>(env, exports, "averageUpdate");
   export_function<zero_grad>(env, exports, "optimizerZeroGrad");
+  export_function<keep_gradients>(env, exports, "optimizerKeepGradients");
   export_function<clip_grad_norm>(env, exports, "optimizerClipGradNorm");
   export_function<state>(env, exports, "optimizerState");
   export_function<load_state>(env, exports, "optimizerLoadState");

@@ -12,6 +12,7 @@ void register_operators(Napi::Env env, Napi::Object exports);
 void register_losses(Napi::Env env, Napi::Object exports);
 void register_modules(Napi::Env env, Napi::Object exports);
 void register_optimizers(Napi::Env env, Napi::Object exports);
+void register_graphs(Napi::Env env, Napi::Object exports);
 void register_augmentation(Napi::Env env, Napi::Object exports);
 void register_data(Napi::Env env, Napi::Object exports);
 void register_snapshots(Napi::Env env, Napi::Object exports);

@@ -120,6 +120,19 @@ Napi::Value tensor_to(const Napi::CallbackInfo& info) {
   return wrap_tensor(info.Env(), tensor);
 }
 
+// tensorCopy(target, source, mode): into the target's memory, which every view of it sees
+Napi::Value tensor_copy(const Napi::CallbackInfo& info) {
+  const ModeGuard guard(to_mode(info[2]) & ~kModeGrad);
+  auto target = unwrap_tensor(info[0], "target");
+  target.copy_(unwrap_tensor(info[1], "source"));
+  return info.Env().Undefined();
+}
+
+// tensorAddress(handle) → number
+Napi::Value tensor_address(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(reinterpret_cast<uintptr_t>(unwrap_tensor(info[0]).const_data_ptr())));
+}
+
 void run_backward(const torch::Tensor& root, const torch::Tensor& gradient) {
   if (!root.requires_grad())
     throw error(ErrorKind::Binding, "backward: the tensor does not depend on anything that requires a gradient");
@@ -138,10 +151,11 @@ Napi::Value tensor_backward(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// backwardAsync(handle, gradient | null) → Promise<void>: on the engine thread
+// backwardAsync(handle, gradient | null, mode) → Promise<void>: on the engine thread, and its stream; without autocast
 Napi::Value backward_async(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env()).engine.submit(
-      info.Env(), kModeGrad, [root = unwrap_tensor(info[0], "loss"), gradient = optional_gradient(info[1])]() mutable {
+      info.Env(), kModeGrad | (to_mode(info[2]) & kModeSide),
+      [root = unwrap_tensor(info[0], "loss"), gradient = optional_gradient(info[1])]() mutable {
         run_backward(root, gradient);
         root.reset();  // the graph is freed here and not on the JavaScript thread
         return [](Napi::Env env) { return env.Undefined(); };
@@ -166,6 +180,8 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   export_function<tensor_grad>(env, exports, "tensorGrad");
   export_function<tensor_detach>(env, exports, "tensorDetach");
   export_function<tensor_to>(env, exports, "tensorTo");
+  export_function<tensor_copy>(env, exports, "tensorCopy");
+  export_function<tensor_address>(env, exports, "tensorAddress");
   export_function<tensor_backward>(env, exports, "tensorBackward");
   export_function<backward_async>(env, exports, "backward");
   export_function<live_tensors>(env, exports, "liveTensors");

@@ -3,6 +3,8 @@
 namespace trivium {
 namespace {
 
+Mode autocast_of(Mode mode) { return (mode >> 1) & 3; }
+
 void set_autocast(bool enabled, at::ScalarType dtype) {
   for (const auto device : {at::kCPU, at::kCUDA}) {
     at::autocast::set_autocast_enabled(device, enabled);
@@ -12,10 +14,11 @@ void set_autocast(bool enabled, at::ScalarType dtype) {
 
 }  // namespace
 
-ModeGuard::ModeGuard(Mode mode) : grad_((mode & kModeGrad) != 0), autocast_((mode >> 1) != 0) {
+ModeGuard::ModeGuard(Mode mode) : grad_((mode & kModeGrad) != 0), autocast_(autocast_of(mode) != 0) {
+  if ((mode & kModeSide) != 0) side_.emplace();
   if (!autocast_) return;
   at::autocast::increment_nesting();
-  set_autocast(true, (mode >> 1) == 1 ? at::kBFloat16 : at::kHalf);
+  set_autocast(true, autocast_of(mode) == 1 ? at::kBFloat16 : at::kHalf);
 }
 
 ModeGuard::~ModeGuard() {

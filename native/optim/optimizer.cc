@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
@@ -97,9 +98,20 @@ void Optimizer::check_rate(double learning_rate) const {
 }
 
 void Optimizer::zero_grad() {
+  if (keeps_gradients_) {
+    at::NoGradGuard no_grad;
+    const auto found = gradients();
+    if (!found.empty()) at::_foreach_zero_(found);
+    return;
+  }
   for (auto& group : groups_) {
     for (auto& parameter : group.parameters) parameter.mutable_grad().reset();
   }
+}
+
+void Optimizer::keep_gradients(bool keep) {
+  keeps_gradients_ = keep;
+  if (!keep) zero_grad();
 }
 
 UpdateResult Optimizer::update(const Update& request) {

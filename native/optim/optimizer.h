@@ -46,7 +46,12 @@ class Optimizer {
   /// The optimizer's rule alone with `learning_rate` (the schedule's value for this step).
   void step(double learning_rate);
 
-  void zero_grad();  // sets gradients to none
+  /// Sets gradients to none; those of an optimizer that keeps them to 0, where they are.
+  void zero_grad();
+
+  /// Gradients stay where they are from now on: a captured pass (core/step_graph.h) adds to memory of fixed addresses. A parameter that had
+  /// one once then counts as one with a gradient of 0. With `keep` false they are set to none.
+  void keep_gradients(bool keep);
 
   /// Global L2 norm of all gradients (over all groups); scales them down to `max_norm` when max_norm > 0. Returns the norm before.
   /// One device read; NaN or Inf comes back as such and nothing is scaled then.
@@ -96,6 +101,7 @@ class Optimizer {
   std::map<const c10::TensorImpl*, torch::Tensor> kept_;  // the weights before SAM's ascent
 
  private:
+  bool keeps_gradients_ = false;
   void restore();
   void restore_idle();
 };

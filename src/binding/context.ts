@@ -11,12 +11,14 @@ export interface Disposable {
 }
 
 export interface Context {
-  /** Bit 0: gradients are recorded. Bits 1–2: autocast (0 none, 1 bfloat16, 2 float16). */
+  /** Bit 0: gradients are recorded. Bits 1–2: autocast (0 none, 1 bfloat16, 2 float16). Bit 3: a pass that is, or will be, captured. */
   readonly mode: number
   readonly scope: Set<Disposable> | null
 }
 
 const GRAD = 1
+const AUTOCAST = 6
+const CAPTURED = 8
 const storage = new AsyncLocalStorage<Context>()
 const root: Context = { mode: GRAD, scope: null }
 
@@ -34,7 +36,25 @@ export function withAutocast<T>(dtype: 'bfloat16' | 'float16' | null, fn: () => 
   const autocast = [null, 'bfloat16', 'float16'].indexOf(dtype)
   if (autocast < 0)
     throw new BindingError(`torch.autocast: expected "bfloat16", "float16" or null but got ${JSON.stringify(dtype)}`)
-  return storage.run({ ...current, mode: (current.mode & GRAD) | (autocast << 1) }, fn)
+  return storage.run({ ...current, mode: (current.mode & ~AUTOCAST) | (autocast << 1) }, fn)
+}
+
+/** Calls inside run on the side stream of the graph that is being warmed up or captured (native/core/step_graph.h). */
+export function withCapture<T>(fn: () => T): T {
+  const current = context()
+  return storage.run({ ...current, mode: current.mode | CAPTURED }, fn)
+}
+
+/**
+ * What passes between host and device happens once, while a pass is captured, and never again when it is replayed.
+ *
+ * @throws {BindingError} inside `withCapture`
+ */
+export function refuseInCapture(what: string, instead: string): void {
+  if ((context().mode & CAPTURED) === 0) return
+  throw new BindingError(
+    `${what} inside a captured pass (compile), which is replayed without asking the host again. ${instead}`,
+  )
 }
 
 /** Collects every disposable in `value`: itself, or inside arrays, maps, sets and plain objects. */

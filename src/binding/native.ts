@@ -21,6 +21,9 @@ export interface OptimizerHandle {
 export interface AverageHandle {
   readonly [brand]: 'average'
 }
+export interface GraphHandle {
+  readonly [brand]: 'graph'
+}
 export interface PlanHandle {
   readonly [brand]: 'plan'
 }
@@ -99,7 +102,7 @@ export interface Draw {
   readonly values: readonly (readonly [name: string, value: number])[]
 }
 
-/** The addon's exports. `mode`: bit 0 = record gradients, bits 1–2 = autocast (1 bfloat16, 2 float16). */
+/** The addon's exports. `mode`: bit 0 = record gradients, bits 1–2 = autocast (1 bfloat16, 2 float16), bit 3 = on a graph's side stream. */
 export interface Addon {
   tensorFrom(data: TypedArray, shape: readonly number[], dtype: string, device: string, grad: boolean): TensorHandle
   tensorData(t: TensorHandle): Exclude<TypedArray, Uint8ClampedArray>
@@ -111,7 +114,9 @@ export interface Addon {
   tensorDetach(t: TensorHandle): TensorHandle
   tensorTo(t: TensorHandle, dtype: string | null, device: string | null, mode: number): TensorHandle
   tensorBackward(t: TensorHandle, gradient: TensorHandle | null): void
-  backward(t: TensorHandle, gradient: TensorHandle | null): Promise<void>
+  tensorCopy(target: TensorHandle, source: TensorHandle, mode: number): void
+  tensorAddress(t: TensorHandle): number
+  backward(t: TensorHandle, gradient: TensorHandle | null, mode: number): Promise<void>
   liveTensors(): number
   isTensor(value: unknown): boolean
 
@@ -208,10 +213,20 @@ export interface Addon {
   createAverage(shadow: TensorHandle[], source: TensorHandle[]): AverageHandle
   averageUpdate(a: AverageHandle, decay: number): Promise<void>
   optimizerZeroGrad(o: OptimizerHandle): Promise<void>
+  optimizerKeepGradients(o: OptimizerHandle, keep: boolean): Promise<void>
   optimizerClipGradNorm(o: OptimizerHandle, maxNorm: number): Promise<number>
   optimizerState(o: OptimizerHandle): Promise<NamedHandles>
   optimizerLoadState(o: OptimizerHandle, state: NamedHandles): Promise<void>
   emaUpdate(shadow: TensorHandle[], source: TensorHandle[], decay: number): Promise<void>
+
+  createGraph(device: string): GraphHandle
+  graphEnter(g: GraphHandle): Promise<void>
+  graphLeave(g: GraphHandle): Promise<void>
+  graphBegin(g: GraphHandle, sharing: GraphHandle | null): Promise<void>
+  graphEnd(g: GraphHandle): Promise<void>
+  graphAbandon(g: GraphHandle): Promise<void>
+  graphReplay(g: GraphHandle): Promise<void>
+  graphReset(g: GraphHandle): Promise<void>
 
   createPlan(
     operations: readonly { name: string; options: Options }[],

@@ -91,6 +91,11 @@ export class NativeOptimizer {
     await native.optimizerPullSlowWeights(this.#handle, alpha)
   }
 
+  /** Whether gradients stay where they are and are set to 0 instead of none; for a captured pass, which adds to fixed addresses. */
+  async keepGradients(keep: boolean): Promise<void> {
+    await native.optimizerKeepGradients(this.#handle, keep)
+  }
+
   async zeroGrad(): Promise<void> {
     await native.optimizerZeroGrad(this.#handle)
   }

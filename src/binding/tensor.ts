@@ -1,6 +1,6 @@
 /** A LibTorch tensor with an explicit lifetime. */
 import { BindingError } from '../util/errors.ts'
-import { context } from './context.ts'
+import { context, refuseInCapture } from './context.ts'
 import { native } from './native.ts'
 import type { TensorHandle, TypedArray } from './native.ts'
 
@@ -58,6 +58,7 @@ export class Tensor {
 
   /** A contiguous copy on the CPU. float16 and bfloat16 arrive as Float32Array, bool as Uint8Array, int64 as BigInt64Array. */
   data(): Exclude<TypedArray, Uint8ClampedArray> {
+    refuseRead()
     return native.tensorData(this.handle)
   }
 
@@ -73,6 +74,7 @@ export class Tensor {
    * @throws {BindingError} for an int64 that a JavaScript number does not hold: data() gives it as a bigint
    */
   item(): number {
+    refuseRead()
     const value = native.tensorItem(this.handle)
     if (this.dtype === 'int64' && !Number.isSafeInteger(value))
       throw new BindingError(`item: expected an integer of at most 2^53 - 1 but got one near ${value}. Use data()[0].`)
@@ -98,6 +100,8 @@ export class Tensor {
   /** As another element type ("float32") or on another device ("cpu", "cuda:0"). */
   to(target: DType | (string & {})): Tensor {
     const isDtype = dtypes.has(target)
+    if (!isDtype && target !== this.device)
+      refuseInCapture(`a tensor was moved from ${this.device} to ${target}`, 'Move it before, in the task’s draw.')
     return new Tensor(native.tensorTo(this.handle, isDtype ? target : null, isDtype ? null : target, context().mode))
   }
 
@@ -112,9 +116,23 @@ export class Tensor {
     this.dispose()
   }
 
+  /** Writes the values of `source` into this tensor's memory, which its views share; no gradient flows. The two may differ in type and device. */
+  copyFrom(source: Tensor): void {
+    native.tensorCopy(this.handle, source.handle, context().mode)
+  }
+
+  /** Where its memory begins: two tensors of one address share it. */
+  get address(): number {
+    return native.tensorAddress(this.handle)
+  }
+
   toString(): string {
     return this.#disposed ? 'Tensor(disposed)' : `Tensor(${this.dtype}[${this.shape.join(', ')}], ${this.device})`
   }
+}
+
+function refuseRead(): void {
+  refuseInCapture('a value was read', 'A task gives tensors as its parts and count, which are read after the pass.')
 }
 
 export function toHandles(tensors: ReadonlyMap<string, Tensor>): [string, TensorHandle][] {

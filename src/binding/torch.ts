@@ -1,6 +1,6 @@
 /** The `torch` object: making tensors, lifetimes, modes, seeds, operators. */
 import { BindingError, ConfigError, ShapeError } from '../util/errors.ts'
-import { context, withAutocast, withScope, withoutGrad } from './context.ts'
+import { context, refuseInCapture, withAutocast, withScope, withoutGrad } from './context.ts'
 import { native } from './native.ts'
 import type { DeviceMemory, TypedArray, Versions } from './native.ts'
 import { call, operatorNames, schemaOf } from './operators.ts'
@@ -83,6 +83,7 @@ const integerRange: Readonly<Partial<Record<DType, readonly [number, number]>>> 
 
 function tensor(data: TypedArray | readonly number[] | number, options: TensorOptions = {}): Tensor {
   const { requiresGrad = false, device = 'cpu' } = options
+  refuseInCapture('values of the host were made a tensor', 'Make it before, in the task’s draw.')
   if (ArrayBuffer.isView(data)) {
     const own = elementTypes.find(([type]) => data instanceof type)?.[1]
     if (own === undefined)
@@ -146,7 +147,7 @@ export const torch: Torch = {
   operatorNames,
   async backward(loss, gradient) {
     if (!(loss instanceof Tensor)) throw new BindingError(`torch.backward: expected a Tensor but got ${String(loss)}`)
-    await native.backward(loss.handle, gradient?.handle ?? null)
+    await native.backward(loss.handle, gradient?.handle ?? null, context().mode)
   },
   cudaIsAvailable: () => native.versions().cudaDevices > 0,
   deviceMemory: (device) => native.deviceMemory(device),

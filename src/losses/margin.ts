@@ -122,7 +122,7 @@ export class Margin {
     }
   }
 
-  /** The statistics, for a snapshot: "norm_mean" and "norm_std", or "t"; each [1]. */
+  /** The statistics, for a snapshot: "norm_mean" and "norm_std", or "t"; each [1], the margin's own memory and no copy. */
   state(): Map<string, Tensor> {
     const { ops } = torch
     const named: [string, Tensor | null][] = [
@@ -147,7 +147,7 @@ export class Margin {
     const [mean, std, t] = [at('norm_mean'), at('norm_std'), at('t')]
     if ((mean === null) !== (std === null))
       throw new ShapeError('adaface: expected norm_mean and norm_std, got one of the two')
-    this.dispose()
+    if (this.kind === 'adaface' ? mean === null : t === null) this.dispose()
     if (this.kind === 'adaface' && mean !== null && std !== null) this.#setNorms({ mean, std })
     if (this.kind === 'curricularface' && t !== null) this.#setCurriculum(t)
   }
@@ -160,15 +160,17 @@ export class Margin {
     this.#curriculum = null
   }
 
+  // What is remembered stays where it is: a captured pass knows it by its address.
   #setNorms(norms: NormStatistics): void {
-    const previous = this.#norms
-    this.#norms = { mean: torch.keep(norms.mean), std: torch.keep(norms.std) }
-    previous?.mean.dispose()
-    previous?.std.dispose()
+    if (this.#norms === null) this.#norms = { mean: torch.keep(norms.mean), std: torch.keep(norms.std) }
+    else {
+      this.#norms.mean.copyFrom(norms.mean)
+      this.#norms.std.copyFrom(norms.std)
+    }
   }
 
   #setCurriculum(t: Tensor): void {
-    this.#curriculum?.dispose()
-    this.#curriculum = torch.keep(t)
+    if (this.#curriculum === null) this.#curriculum = torch.keep(t)
+    else this.#curriculum.copyFrom(t)
   }
 }

@@ -9,6 +9,7 @@
  * λ is one number for a batch, or one for each picture where the content of the pictures says how much of each is left.
  */
 import { torch, type Tensor } from '../binding/index.ts'
+import { rest, times, type Share } from './share.ts'
 
 export interface Labels {
   /** [N] int64 in [0, C) */
@@ -17,7 +18,7 @@ export interface Labels {
   readonly mixed: {
     readonly partner: Tensor
     /** of the own label, for all pictures alike */
-    readonly lambda: number
+    readonly lambda: Share
     /** [N] of the own label of each picture; used instead of lambda where it is given */
     readonly shares?: Tensor
   } | null
@@ -30,7 +31,7 @@ export function mixedLabelLoss(labels: Labels, lossOf: (labels: Tensor, shares: 
   if (mixed?.shares !== undefined)
     return ops.add(lossOf(own, mixed.shares), lossOf(mixed.partner, othersShares(mixed.shares)))
   if (mixed === null || mixed.lambda === 1) return lossOf(own, null)
-  return ops.add(ops.mul(lossOf(own, null), mixed.lambda), ops.mul(lossOf(mixed.partner, null), 1 - mixed.lambda))
+  return ops.add(times(lossOf(own, null), mixed.lambda), times(lossOf(mixed.partner, null), rest(mixed.lambda)))
 }
 
 /** 1 − shares. @param shares [N] */
@@ -41,5 +42,7 @@ export function othersShares(shares: Tensor): Tensor {
 /** The label of the larger share; of equal shares the own one. @returns [N] int64 */
 export function dominantLabel({ own, mixed }: Labels): Tensor {
   if (mixed?.shares !== undefined) return torch.ops.where(torch.ops.lt(mixed.shares, 0.5), mixed.partner, own)
-  return mixed !== null && mixed.lambda < 0.5 ? mixed.partner : own
+  if (mixed === null) return own
+  if (typeof mixed.lambda === 'number') return mixed.lambda < 0.5 ? mixed.partner : own
+  return torch.ops.where(torch.ops.lt(mixed.lambda, 0.5), mixed.partner, own)
 }

@@ -89,6 +89,11 @@ export class Optimizer {
     return this.#native.pullSlowWeights(alpha)
   }
 
+  /** Whether gradients stay where they are and are set to 0 instead of none. */
+  keepGradients(keep: boolean): Promise<void> {
+    return this.#native.keepGradients(keep)
+  }
+
   zeroGrad(): Promise<void> {
     return this.#native.zeroGrad()
   }

@@ -1,16 +1,20 @@
 /** Training tasks over class labels: what train, arcface and distill share. */
-import type { Tensor } from '../binding/index.ts'
+import { torch, type Tensor } from '../binding/index.ts'
 import type { Batch } from '../data/index.ts'
+import { rest, times } from '../losses/index.ts'
 import type { NamedPart } from '../optim/index.ts'
-import type { Networks, StepOutput, TrainingTask } from '../train/index.ts'
+import type { Draws, Networks, StepOutput, TrainingTask } from '../train/index.ts'
 import type { PhaseName } from './context.ts'
 import { firstView, type BatchMixer, type MixedStep } from './mixing.ts'
 import type { TaskParts } from './training-phase.ts'
-import { classifierValidation, correctCount } from './validation.ts'
+import { classifierValidation, correctRows } from './validation.ts'
 
 export interface ClassificationLoss {
-  /** @param step outputs of the head [views · N, C], labels and images, mixed or not */
-  (step: MixedStep, batch: Batch): Promise<Pick<StepOutput, 'loss' | 'parts'>>
+  /**
+   * @param step    outputs of the head [views · N, C], labels and images, mixed or not
+   * @param scalars numbers that change from batch to batch, by `scalars` of the task
+   */
+  (step: MixedStep, batch: Batch, scalars: Draws['scalars']): Promise<Pick<StepOutput, 'loss' | 'parts'>>
 }
 
 /** @param scale what the head's outputs are multiplied by to be logits */
@@ -21,6 +25,8 @@ export function classificationTask(
     readonly scale: number
     readonly mixer: BatchMixer
     readonly loss: ClassificationLoss
+    /** numbers of the host that the loss reads; of its own names */
+    readonly scalars?: (batch: Batch) => Readonly<Record<string, number>>
     readonly backboneLrScale?: number
     /** trained beside the networks, and no part of them */
     readonly beside?: readonly NamedPart[]
@@ -33,11 +39,17 @@ export function classificationTask(
 ): TrainingTask {
   const { precision, validation } = parts
   const { memory, beside = [] } = options
+  const draw = async (networks: Networks, batch: Batch): Promise<Draws> => {
+    const drawn = await options.mixer.draw(networks, batch)
+    return { ...drawn, scalars: { ...drawn.scalars, ...options.scalars?.(batch) } }
+  }
   return {
     name,
-    async compute(networks: Networks, batch: Batch) {
-      const step = await options.mixer.forward(networks, batch, precision)
-      const computed = await options.loss(step, batch)
+    draw,
+    async compute(networks: Networks, batch: Batch, given?: Draws) {
+      const draws = given ?? (await draw(networks, batch))
+      const step = await options.mixer.forward(networks, batch, precision, draws)
+      const computed = await options.loss(step, batch, draws.scalars)
       return { ...computed, correct: correctOf(batch.views === 1 ? step : firstView(step, batch.size)) }
     },
     trainable: ({ backbone, head }) => [
@@ -56,9 +68,10 @@ export function classificationTask(
 }
 
 /** Of a mixed picture each of its two labels counts by its share. */
-function correctOf({ outputs, labels: { own, mixed } }: MixedStep): number {
+function correctOf({ outputs, labels: { own, mixed } }: MixedStep): Tensor {
   const scores = outputs.detach()
-  const right = correctCount(scores, own)
+  const right = correctRows(scores, own)
   if (mixed === null) return right
-  return mixed.lambda * right + (1 - mixed.lambda) * correctCount(scores, mixed.partner)
+  const others = correctRows(scores, mixed.partner)
+  return torch.ops.add(times(right.to('float64'), mixed.lambda), times(others.to('float64'), rest(mixed.lambda)))
 }

@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import type { AugmentationOptions, AugmentPlan } from '../augment/index.ts'
 import type { DataOptions, DatasetSplits } from '../data/index.ts'
 import type { BackboneOptions, BackboneRequest, Model } from '../models/index.ts'
-import type { Ask, Callback } from '../train/index.ts'
+import type { Ask, Callback, PassGraph } from '../train/index.ts'
 import type { Logger } from '../util/logger.ts'
 
 export type PhaseName = 'train' | 'supcon' | 'arcface' | 'distill' | 'evaluate' | 'export'
@@ -100,6 +100,8 @@ export interface PhaseContext {
   /** the pooled features of a backbone, without a classifier */
   readonly createBackbone: (request: BackboneRequest) => Promise<Model>
   readonly trainingPlan: (request: PlanRequest) => AugmentPlan
+  /** what `compile` captures passes on; null or left out: CUDA graphs, and nothing on the CPU */
+  readonly passGraphs?: (() => PassGraph) | null
 }
 
 export interface PhaseResult {

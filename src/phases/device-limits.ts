@@ -1,26 +1,37 @@
-/** What a device cannot do of what a training phase asks for. */
-import { ConfigError } from '../util/errors.ts'
+/** What a device cannot do, or does otherwise, of what a training phase asks for. */
+import { StepGraph } from '../binding/index.ts'
+import type { PassGraph } from '../train/index.ts'
+import { checkCompile } from './compile.ts'
 import type { PhaseContext, PhaseName } from './context.ts'
 import type { TrainingOptions } from './options/training.ts'
+
+type Surroundings = Pick<PhaseContext, 'device' | 'logger' | 'defaults'>
 
 /**
  * Says where `compile` and float16 bring nothing.
  *
- * @throws {ConfigError} where `compile` would have to do something
+ * @throws {ConfigError} where `compile` is asked for beside a key that keeps passes from being captured
  */
 export function checkDevice(
   name: PhaseName,
-  { compile, precision }: Pick<TrainingOptions, 'compile' | 'precision'>,
-  { device, logger, defaults }: PhaseContext,
+  options: TrainingOptions,
+  { device, logger, defaults }: Surroundings,
 ): void {
-  if ((precision ?? defaults.precision) === 'float16' && device === 'cpu')
+  if ((options.precision ?? defaults.precision) === 'float16' && device === 'cpu')
     logger.warn(`${name}: most CPUs compute float16 in software, many times slower; bfloat16 is made for them`)
-  if (!compile) return
-  if (device !== 'cpu')
-    throw new ConfigError(
-      `${name}.compile: expected false on ${device}: steps are not captured as CUDA graphs, because batches, draws and ` +
-        'the finite check change what is launched from step to step. Remove the key.',
-      { option: [name, 'compile'] },
-    )
-  logger.info(`${name}: compile changes nothing on the CPU; the kernels were compiled with the addon`)
+  if (!options.compile) return
+  if (device === 'cpu')
+    logger.info(`${name}: compile changes nothing on the CPU; the kernels were compiled with the addon`)
+  else checkCompile(name, options, { defaults })
+}
+
+/** What passes are captured on; null where they run eagerly. */
+export function graphsOf(
+  { compile }: Pick<TrainingOptions, 'compile'>,
+  { device, passGraphs = null }: Pick<PhaseContext, 'device' | 'passGraphs'>,
+): (() => PassGraph) | null {
+  if (!compile) return null
+  if (passGraphs !== null || device === 'cpu') return passGraphs
+  const siblings = new Set<StepGraph>()
+  return () => new StepGraph(device, siblings)
 }

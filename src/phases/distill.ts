@@ -11,6 +11,9 @@ import {
   embeddingLoss,
   hintLoss,
   kdLoss,
+  rest,
+  times,
+  type Share,
 } from '../losses/index.ts'
 import { createHead, type Head } from '../models/index.ts'
 import { classificationTask } from './classification-task.ts'
@@ -55,24 +58,26 @@ export const distillPhase: Phase<DistillOptions> = {
             mixer: batchMixer('distill', options, seed),
             beside: projection === null ? [] : [{ prefix: 'projection', parameters: projection.namedParameters() }],
             memory: memoryOf(labelLoss, projection),
-            async loss(mixed, batch) {
+            scalars: ({ epoch }) =>
+              options.teacherWarmupEpochs === 0 ? {} : { ramp: rampOf(options.teacherWarmupEpochs, epoch) },
+            async loss(mixed, _, scalars) {
               const { ops } = torch
               const step = alpha < 1 || options.softLoss === 'dkd' ? await byContent(mixed, teacher) : mixed
               const seen = await teacher.look(step.images)
-              const terms: [name: string, weight: number, loss: Tensor][] = []
-              const ramp = rampOf(options.teacherWarmupEpochs, batch.epoch)
-              if (alpha > 0) terms.push([options.softLoss, ramp * alpha, softLoss(options, step, seen.logits)])
+              const terms: [name: string, weight: Share, loss: Tensor][] = []
+              const ramped = (weight: number): Share => product(scalars.ramp ?? 1, weight)
+              if (alpha > 0) terms.push([options.softLoss, ramped(alpha), softLoss(options, step, seen.logits)])
               if (compares) {
                 const own = projection === null ? step.features : await projection.forward(step.features)
                 const to = (loss: typeof hintLoss): Tensor =>
                   overPartners(step, seen.features, (target) => loss(own, target))
-                if (featureWeight > 0) terms.push(['hint', ramp * featureWeight, to(hintLoss)])
-                if (embeddingWeight > 0) terms.push(['embedding', ramp * embeddingWeight, to(embeddingLoss)])
+                if (featureWeight > 0) terms.push(['hint', ramped(featureWeight), to(hintLoss)])
+                if (embeddingWeight > 0) terms.push(['embedding', ramped(embeddingWeight), to(embeddingLoss)])
               }
               if (alpha < 1) terms.push(['labels', 1 - alpha, labelLoss.of(step)])
               return {
-                loss: terms.map(([, weight, loss]) => ops.mul(loss, weight)).reduce((sum, term) => ops.add(sum, term)),
-                parts: Object.fromEntries(terms.map(([name, , loss]) => [name, loss.detach().item()])),
+                loss: terms.map(([, weight, loss]) => times(loss, weight)).reduce((sum, term) => ops.add(sum, term)),
+                parts: Object.fromEntries(terms.map(([name, , loss]) => [name, loss])),
               }
             },
           })
@@ -103,6 +108,11 @@ export function rampOf(warmupEpochs: number, epoch: number): number {
   return warmupEpochs === 0 ? 1 : Math.min(1, (epoch + 1) / warmupEpochs)
 }
 
+/** In float64 for both kinds. */
+function product(share: Share, factor: number): Share {
+  return typeof share === 'number' ? share * factor : torch.ops.mul(share, factor)
+}
+
 /**
  * A loss against what the teacher made of the pictures. It sees mixed pictures as they are. What was mixed inside the student it saw apart:
  * then its results for both count by their shares.
@@ -120,7 +130,7 @@ function overPartners(
   if (hiddenPartners === null) return own
   const lambda = labels.mixed?.lambda ?? 1
   const partners = lossOf(ops.indexSelect(targets, 0, hiddenPartners), true)
-  return ops.add(ops.mul(own, lambda), ops.mul(partners, 1 - lambda))
+  return ops.add(times(own, lambda), times(partners, rest(lambda)))
 }
 
 function softLoss(options: DistillOptions, step: MixedStep, scores: Tensor): Tensor {

@@ -6,9 +6,9 @@
 import { torch, type HiddenMix, type NativeModule, type Tensor } from '../binding/index.ts'
 import { batchRng, beta, boxMask, drawPartners, mixImages, type MixKey } from '../augment/index.ts'
 import type { Batch } from '../data/index.ts'
-import type { Labels } from '../losses/index.ts'
-import { forwardNetworks, type Networks } from '../train/index.ts'
-import { ConfigError } from '../util/errors.ts'
+import type { Labels, Share } from '../losses/index.ts'
+import { forwardNetworks, noDraws, type Draws, type Networks } from '../train/index.ts'
+import { BindingError, ConfigError } from '../util/errors.ts'
 import type { Precision } from './context.ts'
 import type { MixingOptions } from './options/training.ts'
 
@@ -29,17 +29,37 @@ export interface MixedStep {
 }
 
 export interface BatchMixer {
-  forward(networks: Networks, batch: Batch, precision: Precision): Promise<MixedStep>
+  /** Whether and how a batch is mixed; pictures are mixed here, before the pass. */
+  draw(networks: Networks, batch: Batch): Promise<Draws>
+  /** @param draws of the batch; left out, they are drawn */
+  forward(networks: Networks, batch: Batch, precision: Precision, draws?: Draws): Promise<MixedStep>
 }
 
 /** @param name the phase's, for messages */
 export function batchMixer(name: string, options: MixingOptions, seed: number): BatchMixer {
   let parts: number[][] | null = null
-  return {
-    async forward(networks, batch, precision) {
+  const mixer: BatchMixer = {
+    async draw(networks, batch) {
       const key = { seed, epoch: batch.epoch, sample: batch.ids[0] ?? 0 }
-      const labels = everyView(batch.labels, batch)
       const kind = kindOf(options, key)
+      if (kind === 'none') return { ...noDraws, kind }
+      if (kind !== 'mixtoken' && kind !== 'manifold') {
+        const mixture = mixImages(batch.images, { method: kind, alpha: options.mixAlpha, views: batch.views }, key)
+        const { images, partners, lambda, own } = mixture
+        // A picture with a hole keeps its label, always.
+        const scalars = kind === 'cutout' ? {} : { lambda }
+        return { kind, tensors: { images, partners, ...(own === null ? {} : { own }) }, scalars }
+      }
+      parts ??= await partsOf(networks, batch)
+      const mix =
+        kind === 'manifold' ? manifold(options, parts, batch, key) : mixToken(name, options, parts, batch, key)
+      const { part, lambda, partners, own = null } = mix
+      return { kind, tensors: { partners, ...(own === null ? {} : { own }) }, scalars: { part, lambda } }
+    },
+    async forward(networks, batch, precision, given) {
+      const draws = given ?? (await mixer.draw(networks, batch))
+      const labels = everyView(batch.labels, batch)
+      const kind = draws.kind as Kind
       if (kind === 'none') {
         const passed = await forwardNetworks(networks, batch.images, precision)
         return {
@@ -50,26 +70,34 @@ export function batchMixer(name: string, options: MixingOptions, seed: number): 
           tokens: null,
         }
       }
-      if (kind !== 'mixtoken' && kind !== 'manifold') {
-        const mixture = mixImages(batch.images, { method: kind, alpha: options.mixAlpha, views: batch.views }, key)
-        const { images, partners, lambda, own } = mixture
+      const { images, own = null } = draws.tensors
+      const partners = draws.tensors.partners as Tensor
+      const lambda = draws.scalars.lambda ?? 1
+      if (images !== undefined) {
         const passed = await forwardNetworks(networks, images, precision)
         const tokens = kind === 'tokenmix' && own !== null ? { images: batch.images, own, partners } : null
         return { ...passed, images, labels: mixed(labels, partners, lambda), hiddenPartners: null, tokens }
       }
-      parts ??= await partsOf(networks, batch)
-      const mix =
-        kind === 'manifold' ? manifold(options, parts, batch, key) : mixToken(name, options, parts, batch, key)
+      const mix = own === null ? hiddenMix(draws) : { part: 0, own, partners }
       const passed = await forwardNetworks(networks, batch.images, precision, mix)
       return {
         ...passed,
         images: batch.images,
-        labels: mixed(labels, mix.partners, mix.lambda),
-        hiddenPartners: mix.partners,
+        labels: mixed(labels, partners, lambda),
+        hiddenPartners: partners,
         tokens: null,
       }
     },
   }
+  return mixer
+}
+
+/** Where hidden states are mixed, and how much, is of the host: no two batches do the same work. */
+function hiddenMix({ scalars, tensors }: Draws): HiddenMix {
+  const { part, lambda } = scalars
+  if (typeof part !== 'number' || typeof lambda !== 'number')
+    throw new BindingError('compile: manifold mixup mixes at another depth in each batch, and cannot be captured')
+  return { part, lambda, partners: tensors.partners ?? null }
 }
 
 type Kind = MixingOptions['mixMethod'] | 'manifold'
@@ -99,7 +127,7 @@ function kindOf(options: MixingOptions, key: MixKey): Kind {
   return mixMethod === 'none' || rng.uniform() < 0.5 ? 'manifold' : mixMethod
 }
 
-function mixed(own: Tensor, partners: Tensor, lambda: number): Labels {
+function mixed(own: Tensor, partners: Tensor, lambda: Share): Labels {
   return { own, mixed: { partner: torch.ops.indexSelect(own, 0, partners), lambda } }
 }
 

@@ -11,7 +11,7 @@ import { torch } from '../binding/index.ts'
 import type { DatasetSplits } from '../data/index.ts'
 import type { BackboneRequest, Model } from '../models/index.ts'
 import { lockRun } from '../snapshot/index.ts'
-import type { Ask, Callback } from '../train/index.ts'
+import type { Ask, Callback, PassGraph } from '../train/index.ts'
 import { ConfigError } from '../util/errors.ts'
 import { writeFileAtomic } from '../util/files.ts'
 import { silentLogger, type Logger } from '../util/logger.ts'
@@ -39,6 +39,8 @@ export interface StageContext {
   trainingPlan: ((request: PlanRequest) => AugmentPlan) | null
   /** from the model stage */
   createBackbone: ((request: BackboneRequest) => Promise<Model>) | null
+  /** from a stage that captures passes otherwise than as CUDA graphs; null: `compile` does what docs/training.md says */
+  passGraphs: (() => PassGraph) | null
   /** of the phases that ran, in their order */
   readonly results: PhaseResult[]
   readonly onResult: (result: PhaseResult) => void
@@ -159,6 +161,7 @@ export class PipelineOrchestrator {
         data: null,
         trainingPlan: null,
         createBackbone: null,
+        passGraphs: null,
         results: [],
         onResult: options.onResult ?? (() => undefined),
         files: [],

@@ -51,8 +51,9 @@ function supconTask(
 ): TrainingTask {
   return {
     name: 'supcon',
-    async compute(networks, batch) {
-      const step = await mixer.forward(networks, batch, precision)
+    draw: (networks, batch) => mixer.draw(networks, batch),
+    async compute(networks, batch, draws) {
+      const step = await mixer.forward(networks, batch, precision, draws)
       const { outputs, labels } =
         batch.localImages === undefined ? step : await withLocalCrops(step, networks, batch, precision)
       memory?.begin()

@@ -9,6 +9,7 @@ import { matchingSnapshots, readSnapshot, type Snapshot } from '../snapshot/inde
 import { forwardNetworks } from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { classScores } from './class-activation.ts'
+import { checkCompiledTeachers } from './compile.ts'
 import type { PhaseContext } from './context.ts'
 import { namesWeights, startingSnapshot } from './lineage.ts'
 import {
@@ -61,6 +62,12 @@ export async function openTeacher(options: DistillOptions, student: Student, con
       for (const path of await matchingSnapshots(options.teacherSnapshots))
         opened.push(await fromSnapshot(await readSnapshot(path), options, context))
     for (const { spec, source } of opened) expectClasses(spec, student.spec, source)
+    if (context.device !== 'cpu')
+      checkCompiledTeachers(
+        'distill',
+        options.compile,
+        opened.map(({ spec }) => spec),
+      )
   } catch (error) {
     for (const { pair } of opened) pair.dispose()
     throw error

@@ -11,7 +11,11 @@ export function toTeachersView(images: Tensor, student: Preparation, teacher: Pr
   if (student.mean.join() !== teacher.mean.join() || student.std.join() !== teacher.std.join()) {
     // (x · σ_student + μ_student − μ_teacher) / σ_teacher, channel by channel
     const perChannel = (value: (channel: number) => number): Tensor =>
-      torch.tensor([0, 1, 2].map(value), { shape: [1, 3, 1, 1], device: images.device, dtype: images.dtype })
+      // filled on the device: nothing of the host enters a captured pass
+      ops.cat(
+        [0, 1, 2].map((channel) => filled(value(channel), images)),
+        1,
+      )
     const of = (values: readonly number[], channel: number): number => values[channel] ?? 1
     const factor = perChannel((c) => of(student.std, c) / of(teacher.std, c))
     const shift = perChannel((c) => (of(student.mean, c) - of(teacher.mean, c)) / of(teacher.std, c))
@@ -21,4 +25,9 @@ export function toTeachersView(images: Tensor, student: Preparation, teacher: Pr
   if (view.shape[2] === size && view.shape[3] === size) return view
   // antialiased, as the pictures of an evaluation are made smaller
   return torch.call('aten::_upsample_bilinear2d_aa', view, [size, size], false, null, null) as Tensor
+}
+
+/** [1, 1, 1, 1] like `images`. */
+function filled(value: number, { device, dtype }: Tensor): Tensor {
+  return torch.call('aten::full', [1, 1, 1, 1], value, { device, dtype }) as Tensor
 }

@@ -48,7 +48,7 @@ export const trainPhase: Phase<TrainOptions> = {
               const consistency = jensenShannonLoss(step.outputs, versions)
               return {
                 loss: ops.add(label, ops.mul(consistency, options.jsdWeight)),
-                parts: { labels: label.detach().item(), jsd: consistency.detach().item() },
+                parts: { labels: label, jsd: consistency },
               }
             },
           })

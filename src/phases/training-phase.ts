@@ -28,7 +28,7 @@ import { ConfigError } from '../util/errors.ts'
 import { findUnavailable, type Unavailable } from '../util/unavailable.ts'
 import { adopt, adoptable, startingBackbone } from './adopt.ts'
 import { predecessors, type PhaseContext, type PhaseName, type PhaseResult, type Precision } from './context.ts'
-import { checkDevice } from './device-limits.ts'
+import { checkDevice, graphsOf } from './device-limits.ts'
 import { freezeBackbone } from './freezing.ts'
 import { resizeToFor } from './image-geometry.ts'
 import { writeLineage } from './lineage-record.ts'
@@ -233,6 +233,7 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
       network: spec,
       thaw: setup.thaw,
       callbacks: [shown, ...callbacksOf(options, context)],
+      graphs: graphsOf(options, context),
     })
   } finally {
     shown.stop()

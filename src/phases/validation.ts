@@ -5,10 +5,10 @@ import { crossEntropyLoss, supconLoss, type SupConLossOptions } from '../losses/
 import { forwardNetworks, type Networks, type Validation } from '../train/index.ts'
 import type { Precision } from './context.ts'
 
-/** How many rows have their largest logit on the label. @param logits [N, C] @param labels [N] */
-export function correctCount(logits: Tensor, labels: Tensor): number {
+/** How many rows have their largest logit on the label. @param logits [N, C] @param labels [N] @returns int64 [] */
+export function correctRows(logits: Tensor, labels: Tensor): Tensor {
   const { ops } = torch
-  return ops.sum(ops.eq(ops.argmax(logits, 1), labels)).item()
+  return ops.sum(ops.eq(ops.argmax(logits, 1), labels))
 }
 
 /** Cross-entropy and top-1 accuracy. @param scale what the head's outputs are multiplied by to be logits */
@@ -27,7 +27,7 @@ export function classifierValidation(
           const { outputs } = await forwardNetworks(networks, batch.images, options.precision)
           const logits = torch.ops.mul(outputs, options.scale)
           loss += crossEntropyLoss(logits, batch.labels, { labelSmoothing: 0 }).item() * batch.size
-          correct += correctCount(logits, batch.labels)
+          correct += correctRows(logits, batch.labels).item()
           samples += batch.size
         })
       } finally {

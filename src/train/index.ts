@@ -7,6 +7,8 @@ export {
   LearningRateAdjuster,
   type AdjusterOptions,
 } from './callbacks/learning-rate-adjuster.ts'
+export type { PassGraph } from './captured-pass.ts'
+export { noDraws } from './pass.ts'
 export { searchBatchSize, type BatchSearchOptions, type BatchTrial } from './batch-search.ts'
 export { forwardNetworks } from './forward.ts'
 export type { LoopOptions, LoopParts, LoopResult, SwaOptions, Thaw } from './loop-parts.ts'
@@ -16,4 +18,4 @@ export type { NonFiniteOptions } from './non-finite.ts'
 export type { RateOptions } from './rate.ts'
 export { trainWithRewinds, type Beginning } from './rewind.ts'
 export { parseTrainingState, type TrainingState } from './state.ts'
-export type { Networks, StepOutput, TrainingTask, Validation } from './task.ts'
+export type { Draws, Networks, StepOutput, TrainingTask, Validation } from './task.ts'

@@ -6,6 +6,7 @@ import type { Snapshot, Snapshots } from '../snapshot/index.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Monitor } from './best-epoch.ts'
 import type { Callback } from './callback.ts'
+import type { PassGraph } from './captured-pass.ts'
 import type { NonFiniteOptions } from './non-finite.ts'
 import type { RateOptions } from './rate.ts'
 import type { TrainingState } from './state.ts'
@@ -73,6 +74,8 @@ export interface LoopParts {
   /** parameters that are frozen for the first epochs; null or left out: what is trainable stays so */
   readonly thaw?: Thaw | null
   readonly callbacks?: readonly Callback[]
+  /** makes what passes are captured on (compile); null or left out: they run eagerly */
+  readonly graphs?: (() => PassGraph) | null
 }
 
 export interface Thaw {

@@ -93,7 +93,7 @@ class TrainingRun {
     const holds = this.#nonFinite.policy === 'skip' || options.precision === 'float16' || options.microBatch === 'auto'
     this.#stepper = new Stepper(
       { seed: options.seed, optimizer: options.optimizer, clip, sam, lookahead, holds },
-      { task, networks, average: this.#average },
+      { task, networks, average: this.#average, graphs: parts.graphs ?? null },
     )
     this.#guard = new NonFiniteGuard(task.name, this.#nonFinite, parts.logger)
     this.#callbacks = parts.callbacks ?? []
@@ -115,6 +115,7 @@ class TrainingRun {
   }
 
   dispose(): void {
+    this.#stepper.dispose()
     this.#average?.dispose()
   }
 
@@ -170,10 +171,9 @@ class TrainingRun {
 
   /** Trains to the end of the epoch or of the budget, or until it is interrupted. */
   async #trainEpoch(): Promise<void> {
-    const { loader, networks, signal } = this.#parts
+    const { loader, networks, signal, thaw } = this.#parts
     const { epoch, batchInEpoch } = this.#state
     if (signal.aborted || this.#isBudgetSpent() || batchInEpoch >= loader.batchesPerEpoch) return
-    const { thaw } = this.#parts
     if (thaw != null && !this.#isThawed && epoch >= thaw.afterEpochs) await this.#thaw(thaw)
     networks.backbone.train(true)
     networks.head.train(true)

@@ -1,7 +1,7 @@
 /**
  * One optimizer step over one batch or several (accumulation), in this order:
  *
- *   for each batch: seed draws → forward and loss → finite? → backward of loss · share · loss scale
+ *   for each batch: seed draws → forward and loss → finite? → backward of loss · share · loss scale   (captured: all but the seed is one launch)
  *   SAM: ascend with one norm over all groups → the same batches with the same draws, running statistics set back before and after
  *   unscale → centralise → norm, finite? → clip → back from the ascent → update → Lookahead's pull → average → gradients to none
  *
@@ -18,8 +18,10 @@ import {
   type SamOptions,
   type WeightAverage,
 } from '../optim/index.ts'
+import { CapturedPasses, type PassGraph } from './captured-pass.ts'
 import { heldState, type HeldState } from './held-state.ts'
 import { originOfGradient, originOfLoss } from './non-finite-origin.ts'
+import { EagerPasses, type Passes } from './pass.ts'
 import type { Networks, TrainingTask } from './task.ts'
 
 export interface StepOptions {
@@ -75,33 +77,54 @@ export class Stepper {
   readonly #task: TrainingTask
   readonly #networks: Networks
   readonly #average: WeightAverage | null
+  readonly #captures: boolean
+  readonly #passes: Passes
   optimizer: Optimizer
   #isUpdating = false
 
   constructor(
     options: StepOptions,
-    parts: { readonly task: TrainingTask; readonly networks: Networks; readonly average: WeightAverage | null },
+    parts: {
+      readonly task: TrainingTask
+      readonly networks: Networks
+      readonly average: WeightAverage | null
+      /** passes are captured on what it makes; null: they run eagerly */
+      readonly graphs?: (() => PassGraph) | null
+    },
   ) {
     this.#options = options
     this.#task = parts.task
     this.#networks = parts.networks
     this.#average = parts.average
+    const { task, networks, graphs = null } = parts
+    this.#captures = graphs !== null
+    this.#passes = graphs === null ? new EagerPasses(task, networks) : new CapturedPasses(task, networks, graphs)
     this.optimizer = this.#makeOptimizer()
   }
 
   #makeOptimizer(): Optimizer {
     const { optimizer, lookahead } = this.#options
-    return torch.scope(
+    const made = torch.scope(
       () =>
         new Optimizer(parameterGroups(this.#task.trainable(this.#networks), optimizer), optimizer, lookahead !== null),
     )
+    // Takes its turn before the first pass; nothing can fail there.
+    if (this.#captures) void made.keepGradients(true)
+    return made
   }
 
   /** The optimizer learns of parameters that were frozen until now; those it had keep their state. */
   async renewOptimizer(): Promise<void> {
     const previous = this.optimizer
+    await this.#passes.renew()
     this.optimizer = this.#makeOptimizer()
     await this.optimizer.inherit(previous)
+  }
+
+  /** Frees what was captured. */
+  dispose(): void {
+    // Behind the work that was asked for; what fails then goes with the device.
+    this.#passes.renew().catch(() => undefined)
   }
 
   /** whether the last step has begun to change weights; one that failed before can be tried again */
@@ -184,19 +207,12 @@ export class Stepper {
       // Keyed by the step, so that dropout of a resumed run, and of SAM's second pass, draws what it would have drawn.
       torch.manualSeed(drawKey(this.#options.seed, step, index))
       const share = batch.size / samples
-      await torch.scope(async () => {
-        const output = await this.#task.compute(this.#networks, batch)
-        const loss = output.loss.item()
-        result.loss += loss * share
-        result.finite = Number.isFinite(loss)
-        for (const [name, value] of Object.entries(output.parts))
-          result.parts[name] = (result.parts[name] ?? 0) + value * share
-        if (!result.finite) return
-        if (output.correct !== null) result.correct = (result.correct ?? 0) + output.correct
-        const factor = share * lossScale
-        await torch.backward(factor === 1 ? output.loss : torch.ops.mul(output.loss, factor))
-      })
+      const { loss, parts, correct } = await this.#passes.run(batch, share * lossScale)
+      result.loss += loss * share
+      result.finite = Number.isFinite(loss)
+      for (const [name, value] of Object.entries(parts)) result.parts[name] = (result.parts[name] ?? 0) + value * share
       if (!result.finite) return result
+      if (correct !== null) result.correct = (result.correct ?? 0) + correct
     }
     return result
   }

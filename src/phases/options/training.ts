@@ -157,7 +157,9 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
     compile: z
       .boolean()
       .default(false)
-      .describe('changes nothing on the CPU, whose kernels are compiled when the addon is built; refused on CUDA'),
+      .describe(
+        'CUDA: the pass over a batch (forward, loss, backward) is captured as a CUDA graph; changes nothing on the CPU',
+      ),
     emaDecay: z
       .number()
       .min(0)

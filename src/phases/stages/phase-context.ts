@@ -38,6 +38,7 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
       order: config.data,
     },
     createBackbone,
+    passGraphs: context.passGraphs,
     trainingPlan: context.trainingPlan ?? ((request) => evaluationPlan(request)),
   }
 }

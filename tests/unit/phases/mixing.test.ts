@@ -45,7 +45,9 @@ describe('mixing in a phase', () => {
       const step = await mixer.forward(pair, batch, 'float32')
       assert.deepEqual(step.outputs.shape, [4, 3])
       assert.notDeepEqual(step.images.data(), batch.images.data())
-      assert.ok(step.labels.mixed !== null && step.labels.mixed.lambda >= 0 && step.labels.mixed.lambda <= 1)
+      assert.ok(
+        step.labels.mixed !== null && Number(step.labels.mixed.lambda) >= 0 && Number(step.labels.mixed.lambda) <= 1,
+      )
       assert.equal(step.hiddenPartners, null)
     })
 

@@ -2,7 +2,7 @@
 import { configToPlain, type ResolvedConfig } from '../config/index.ts'
 import { trackingHooks, type TrackingHooks } from '../phases/index.ts'
 import { WandbTracker } from '../tracking/index.ts'
-import type { Logger } from '../util/logger.ts'
+import { silentLogger, type Logger } from '../util/logger.ts'
 
 export interface Tracking {
   /** null: nothing is tracked */
@@ -17,4 +17,9 @@ export function openTracking(resolved: ResolvedConfig, logger: Logger): Tracking
   if (!wandb.enabled) return { hooks: null, finish: () => Promise.resolve() }
   const tracker = new WandbTracker(wandb, { config: configToPlain(resolved) as Record<string, unknown>, logger })
   return { hooks: trackingHooks(tracker), finish: (exitCode) => tracker.finish(exitCode) }
+}
+
+/** For what opens its trackers later, in processes of its own. @throws {ConfigError} as `openTracking` would */
+export function checkTracking(resolved: ResolvedConfig): void {
+  openTracking(resolved, silentLogger)
 }

@@ -235,6 +235,34 @@ test(
   },
 )
 
+test(
+  'wandb › each trial of a sweep is a run of its own; a missing key ends the sweep before it begins',
+  limit,
+  async () => {
+    const folder = place('sweep', `${wandbKeys}    log_every_steps: 1\n`)
+    writeFileSync(
+      join(folder, 'lr.yaml'),
+      'phases: [train]\nspace:\n  train.lr: { low: 1e-4, high: 1e-2, log: true }\n',
+    )
+    const words = ['sweep', '--config', 'c.yaml', '--space', 'lr.yaml', '--trials', '2', '--set', 'train.epochs=1']
+    const online = await runProgram(folder, [...words, '--set', 'logging.wandb.mode=online'], nobody)
+    assert.equal(online.code, 2, online.stderr)
+    assert.match(online.stderr, /expected a key in WANDB_API_KEY/)
+    assert.deepEqual(readdirSync(folder).sort(), ['c.yaml', 'lr.yaml'])
+    const { code, stderr } = await runProgram(folder, words, nobody)
+    assert.equal(code, 0, stderr)
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.wandb'))
+    assert.equal(files.length, 2, files.join())
+    const rates = files.map((path) => {
+      const records = scanLog(readFileSync(join(folder, path))).records.map((bytes) => decodeRecord(bytes)?.record)
+      const described = records.find((record) => record?.kind === 'run')
+      assert.equal(records.filter((record) => record?.kind === 'history').length, 11)
+      return (JSON.parse(described?.config['train'] ?? '{}') as { lr?: number }).lr
+    })
+    assert.notEqual(rates[0], rates[1])
+  },
+)
+
 /** Starts the program and sends it the signal after the next epoch. */
 function interrupted(folder: string, signal: NodeJS.Signals, args: readonly string[] = []): Promise<Ended> {
   const child = spawn(process.execPath, [...program, '--config', 'c.yaml', ...args], {

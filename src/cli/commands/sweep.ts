@@ -89,6 +89,8 @@ export const sweepCommand: Command = {
     const resolved = resolveConfig({ ...request, phases: [...file.shared, ...file.phases] })
     const { checkObjectives } = await import('../sweep/check-objectives.ts')
     checkObjectives(file, resolved)
+    const { checkTracking } = await import('../tracking.ts')
+    checkTracking(resolved)
     const { checkValues } = await import('../sweep/check-values.ts')
     checkValues(file, request)
 

@@ -4,7 +4,7 @@
  *   node --import tsx scripts/fault-injection.mjs [--kills 500] [--terms 50] [--damage 2000] [--disks 200] [--seed 1]
  *
  * kills    SIGKILL at random moments, resumed each time to the end, compared with an undisturbed run byte by byte
- * terms    the same with SIGTERM, which leaves a snapshot in the middle of an epoch
+ * terms    the same with SIGTERM, SIGINT and SIGHUP, each of which leaves a snapshot in the middle of an epoch
  * damage   truncated files and flipped bits in a snapshot: refused, or as whole as before
  * disks    disks of so many sizes that are full somewhere in a save (needs the right to mount a tmpfs)
  */
@@ -46,11 +46,11 @@ try {
     random: () => random.next() / 2 ** 32,
     onRun: ({ runs, kills, terms, unreadable, different }) =>
       process.stderr.write(
-        `  ${runs} runs, ${kills} SIGKILLs, ${terms} SIGTERMs, ${unreadable} unreadable, ${different} different, ${seconds()}\n`,
+        `  ${runs} runs, ${kills} SIGKILLs, ${terms} others, ${unreadable} unreadable, ${different} different, ${seconds()}\n`,
       ),
   })
   say(
-    `signals: ${figures.kills} SIGKILLs and ${figures.terms} SIGTERMs in ${figures.runs} runs: ${figures.unreadable} unreadable snapshots, ` +
+    `signals: ${figures.kills} SIGKILLs and ${figures.terms} SIGTERMs, SIGINTs and SIGHUPs in ${figures.runs} runs: ${figures.unreadable} unreadable snapshots, ` +
       `${figures.different} runs that differ from the undisturbed one, ${seconds()}`,
   )
   bad(figures.problems)

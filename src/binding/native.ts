@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BindingError, ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../util/errors.ts'
-import type { ErrorReason, TriviumError } from '../util/errors.ts'
+import type { TriviumError } from '../util/errors.ts'
+import { reasonOf } from './error-reason.ts'
 import type { BackboneCost, StoredTensor, Versions, DeviceMemory } from './native-types.ts'
 
 export type { BackboneCost, StoredTensor, Versions, DeviceMemory } from './native-types.ts'
@@ -319,13 +320,6 @@ export function translate(thrown: unknown): unknown {
   const ErrorClass = typeof kind === 'string' ? kinds[kind] : undefined
   if (ErrorClass === undefined || !(thrown instanceof Error)) return thrown
   return new ErrorClass(thrown.message, { cause: thrown, reason: reasonOf(thrown.message) })
-}
-
-/** LibTorch and the C++ library tell these causes by their words alone. */
-function reasonOf(message: string): ErrorReason | null {
-  if (/out of memory|not enough memory|can't allocate memory|bad_alloc/i.test(message)) return 'out of memory'
-  if (/no space left|disk quota/i.test(message)) return 'disk full'
-  return /input\/output error|read-only file system/i.test(message) ? 'disk failure' : null
 }
 
 /** Where the addon is looked for: TRIVIUM_ADDON, else the build folder beside package.json. */

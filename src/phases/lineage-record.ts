@@ -4,9 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { z } from 'zod'
-import type { Dataset, DatasetSplits } from '../data/index.ts'
 import { findSnapshot, newestNamed, readManifest } from '../snapshot/index.ts'
 import { writeFileAtomic } from '../util/files.ts'
 import { snakeCase } from '../util/snake-case.ts'
@@ -22,7 +21,7 @@ export interface LineageRecord {
   readonly settings: Settings
   /** SHA-256 of the settings */
   readonly settingsHash: string
-  /** SHA-256 of what identifies the data: classes, labels, names of files, some of the pictures */
+  /** what identifies the data, see lineage-data.ts */
   readonly data: string
   /** the phase or path that the weights or the teacher came from → SHA-256 of that snapshot's weights */
   readonly parents: Readonly<Record<string, string>>
@@ -131,25 +130,6 @@ async function weightsOf(snapshot: string): Promise<string> {
   const { files } = await readManifest(snapshot)
   const weights = Object.entries(files).filter(([file]) => /^(ema_)?(backbone|head)\.safetensors$/.test(file))
   return hashOf(weights.map(([file, { sha256 }]) => [file, sha256]).sort())
-}
-
-/** Of classes, labels and file names, and of 64 pictures spread over the training part. @throws {DatasetError} when one cannot be read */
-export async function dataHash({ train, validation }: Pick<DatasetSplits, 'train' | 'validation'>): Promise<string> {
-  const hash = createHash('sha256')
-  const add = (dataset: Dataset): void => {
-    const { name, classNames, labels, length, height, width } = dataset
-    hash.update(JSON.stringify([name, classNames, length, height, width])).update(Int32Array.from(labels))
-    for (let index = 0; index < length; index++) {
-      const { path } = dataset.at(index)
-      if (path !== undefined) hash.update(`${basename(dirname(path))}/${basename(path)}\n`)
-    }
-  }
-  add(train)
-  if (validation !== null) add(validation)
-  const count = Math.min(64, train.length)
-  const spread = Array.from({ length: count }, (_, index) => Math.floor((index * train.length) / count))
-  if (count > 0) hash.update(await train.read(spread))
-  return hash.digest('hex')
 }
 
 /** Whether a phase's last snapshot says that it ended; null: there is none. */

@@ -1,10 +1,12 @@
 /** Where a phase's starting weights come from: an explicit path, or the best snapshot of its predecessor. */
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { hasAdapters, type BackboneOptions } from '../models/index.ts'
-import { findSnapshot, readSnapshot, type Snapshot } from '../snapshot/index.ts'
+import { findSnapshot, matchingSnapshots, readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { predecessors, trainingPhaseNames, type PhaseContext, type PhaseName, type RunPaths } from './context.ts'
+import { isFinished } from './lineage-record.ts'
+import type { DistillOptions } from './options/distill.ts'
 import type { ExportPhaseOptions } from './options/export.ts'
 
 /** Whether a path names bare weights (a file, or hf:<repository>) rather than a snapshot; a snapshot's pointer is a tiny file or a link. */
@@ -37,6 +39,53 @@ export async function expectClassifier(
       `${phase} needs a trained classifier, and none of ${phases.join(', ')} trains one. ` +
         `Add ${predecessors[phase].join(', ')} to the phases, or give ${phase}.model.`,
     )
+  }
+}
+
+/**
+ * Finds out before hours of training that weights which a later phase begins with or learns from are not there. What an earlier phase of the
+ * same run will leave is waited for.
+ *
+ * @throws {ConfigError} naming the option and the path
+ */
+export async function expectWeights(
+  phases: readonly PhaseName[],
+  config: Readonly<Record<'train' | 'supcon' | 'arcface', { readonly initFrom: string | null }>> & {
+    readonly distill: Pick<DistillOptions, 'initFrom' | 'teacherBackbonePath' | 'teacherHeadPath' | 'teacherSnapshots'>
+  },
+  run: Pick<RunPaths, 'snapshots'>,
+  resume: boolean,
+): Promise<void> {
+  const training = trainingPhaseNames.filter((name) => phases.includes(name))
+  const made = training.map((name) => resolve(run.snapshots, name))
+  for (const phase of training) {
+    // Over and done: what it was made of may have been deleted since.
+    if (resume && (await isFinished([join(run.snapshots, phase)])) === true) continue
+    const options = config[phase as 'distill']
+    const named: [option: string, path: string | null | undefined][] = [
+      ['initFrom', options.initFrom],
+      ['teacherBackbonePath', options.teacherBackbonePath],
+      ['teacherHeadPath', options.teacherHeadPath],
+      ...(options.teacherSnapshots ?? []).map((path): [string, string] => ['teacherSnapshots', path]),
+    ]
+    for (const [option, path] of named) {
+      // Files of weights are looked for where networks are prepared; snapshots are not.
+      if (path == null || (option !== 'teacherHeadPath' && (await namesWeights(path)))) continue
+      if (made.some((folder) => `${resolve(path)}/`.startsWith(`${folder}/`))) continue
+      const isThere = path.includes('*')
+        ? await matchingSnapshots([path]).then(
+            () => true,
+            () => false,
+          )
+        : (await stat(path).catch(() => null)) !== null
+      if (isThere) continue
+      const key = option.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+      throw new ConfigError(
+        `${phase}.${key}: expected ${path.includes('*') ? 'snapshots whose paths fit' : 'weights or a snapshot at'} ${path}, ` +
+          `and there ${path.includes('*') ? 'are none' : 'is nothing'}. Correct the path.`,
+        { option: [phase, option] },
+      )
+    }
   }
 }
 

@@ -11,7 +11,7 @@ import { torch } from '../binding/index.ts'
 import type { DatasetSplits } from '../data/index.ts'
 import type { BackboneRequest, Model } from '../models/index.ts'
 import { lockRun } from '../snapshot/index.ts'
-import type { Ask, Callback, PassGraph } from '../train/index.ts'
+import { checkCallbacks, type Ask, type Callback, type PassGraph } from '../train/index.ts'
 import { ConfigError } from '../util/errors.ts'
 import { writeFileAtomic } from '../util/files.ts'
 import { silentLogger, type Logger } from '../util/logger.ts'
@@ -132,6 +132,7 @@ export class PipelineOrchestrator {
    */
   async run(input: PipelineConfigInput, options: OrchestratorOptions = {}): Promise<PipelineResult> {
     const config = checkedConfig(input)
+    checkCallbacks(options.callbacks ?? [])
     const { logger = silentLogger, progress = silentProgress, resume = false } = options
     const signal = options.signal ?? new AbortController().signal
     const device = chosenDevice(config.device)

@@ -2,7 +2,7 @@
 import { ConfigError } from '../util/errors.ts'
 import { phaseNames, trainingPhaseNames, type PhaseName } from './context.ts'
 import { PipelineOrchestrator, type OrchestratorOptions, type PipelineResult } from './orchestrator.ts'
-import { expectAdapters, expectClassifier } from './lineage.ts'
+import { expectAdapters, expectClassifier, expectWeights } from './lineage.ts'
 import { pipelineShape, type PipelineConfig } from './pipeline-config.ts'
 import { didYouMean } from '../util/suggest.ts'
 import { chooseRun } from './run-folder.ts'
@@ -63,5 +63,6 @@ export async function runPipeline(config: PipelineConfig, options: RunPipelineOp
   const named = { evaluate: config.evaluate.model, export: config.export.model }
   await expectClassifier(phases, named, runs)
   expectAdapters(phases, config)
+  await expectWeights(phases, config, runs.run, options.resume ?? false)
   return pipelineFor(phases, config).run(own, options)
 }

@@ -4,7 +4,8 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeError } from '../util/files.ts'
 import type { PhaseContext, PhaseName } from './context.ts'
-import { changedParents, changesOf, dataHash, lineageRecord, parentsOf, readLineage } from './lineage-record.ts'
+import { dataHash, isSameData } from './lineage-data.ts'
+import { changedParents, changesOf, lineageRecord, parentsOf, readLineage } from './lineage-record.ts'
 import type { LineageRecord } from './lineage-record.ts'
 import type { TrainingOptions } from './options/training.ts'
 
@@ -35,7 +36,10 @@ export async function setAsideStale(
   const before = await readLineage(folder)
   if (before === null || now === null) return false
   const parents = changedParents(before, now.parents)
-  const changed = [...changesOf(before, now.settings), ...(before.data === now.data ? [] : ['its data changed'])]
+  const changed = [
+    ...changesOf(before, now.settings),
+    ...(isSameData(before.data, now.data) ? [] : ['its data changed']),
+  ]
   const reasons = isFinished ? [...changed, ...parents] : parents
   if (reasons.length === 0) {
     if (changed.length > 0) logger.warn(`${now.phase}: goes on although it was begun otherwise: ${changed.join('; ')}`)

@@ -49,8 +49,28 @@ interface Opened {
 
 type Student = Pick<TaskParts, 'spec' | 'emaPair' | 'precision'>
 
-/** @param student gives preprocessing and class names to a teacher of bare weights, and the network where teacher_backbone is null */
+/** As `openNetworks`; says once where it sees no places, so that TokenMix's labels count by area. */
 export async function openTeacher(options: DistillOptions, student: Student, context: PhaseContext): Promise<Teacher> {
+  const teacher = await openNetworks(options, student, context)
+  let isTold = false
+  return {
+    ...teacher,
+    async activations(images, labels) {
+      const maps = await teacher.activations(images, labels)
+      if (maps.length === 0 && !isTold) {
+        isTold = true
+        context.logger.warn(
+          `distill: the labels of tokenmix count by area, for ${teacher.source} does not tell where it sees a class: ` +
+            'its tokens are merged or learned, or its last features are no map of places',
+        )
+      }
+      return maps
+    },
+  }
+}
+
+/** @param student gives preprocessing and class names to a teacher of bare weights, and the network where teacher_backbone is null */
+async function openNetworks(options: DistillOptions, student: Student, context: PhaseContext): Promise<Teacher> {
   if (options.teacher === 'student_ema') return studentsAverage(student)
   const opened: Opened[] = []
   try {

@@ -17,6 +17,7 @@ import {
   parseTrainingState,
   runTraining,
   trainWithRewinds,
+  withBestNamed,
   type Beginning,
   type Callback,
   type LoopResult,
@@ -100,10 +101,13 @@ export async function runTrainingPhase(
     if (await setAsideStale(folder, lineage, state.finished, context)) {
       store = await open()
       resumeFrom = null
-    } else if (state.finished) {
-      context.logger.info(`${name}: already finished after ${state.epoch} epochs, and unchanged`)
-      const best = (await findSnapshot(store.folder)) ?? resumeFrom.path
-      return { ...resultOf(name, state, best, started), outcome: 'already finished' }
+    } else {
+      resumeFrom = await withBestNamed(store, resumeFrom, context.logger)
+      if (state.finished) {
+        context.logger.info(`${name}: already finished after ${state.epoch} epochs, and unchanged`)
+        const best = (await findSnapshot(store.folder)) ?? resumeFrom.path
+        return { ...resultOf(name, state, best, started), outcome: 'already finished' }
+      }
     }
   }
   if (lineage !== null) await writeLineage(folder, lineage)

@@ -2,7 +2,7 @@
 import { torch, type Tensor } from '../binding/index.ts'
 import type { Loader } from '../data/index.ts'
 import { crossEntropyLoss, supconLoss, type SupConLossOptions } from '../losses/index.ts'
-import { forwardNetworks, type Networks, type Validation } from '../train/index.ts'
+import { forwardAsFits, type Networks, type Validation } from '../train/index.ts'
 import type { Precision } from './context.ts'
 
 /** How many rows have their largest logit on the label. @param logits [N, C] @param labels [N] @returns int64 [] */
@@ -24,7 +24,7 @@ export function classifierValidation(
       try {
         signal.throwIfAborted()
         await torch.scope(async () => {
-          const { outputs } = await forwardNetworks(networks, batch.images, options.precision)
+          const { outputs } = await forwardAsFits(networks, batch.images, options.precision)
           const logits = torch.ops.mul(outputs, options.scale)
           loss += crossEntropyLoss(logits, batch.labels, { labelSmoothing: 0 }).item() * batch.size
           correct += correctRows(logits, batch.labels).item()
@@ -60,7 +60,7 @@ export function embeddingValidation(
         signal.throwIfAborted()
         allFeatures.push(
           await torch.scope(async () => {
-            const { features, outputs } = await forwardNetworks(networks, batch.images, options.precision)
+            const { features, outputs } = await forwardAsFits(networks, batch.images, options.precision)
             if (batch.size > 1) loss += supconLoss(outputs, batch.labels, options).item() * batch.size
             return ops.div(features, ops.clamp(ops.linalgVectorNorm(features, 2, [1], true), 1e-12))
           }),

@@ -1,6 +1,7 @@
 /** Snapshots that survive their disk: a save that fails is tried again, then goes to another folder; what is read is the newest of both. */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SnapshotError } from '../util/errors.ts'
@@ -16,6 +17,8 @@ export interface Snapshots {
   /** The folder of a snapshot by its name, or null. */
   find(name: string): Promise<string | null>
   hold(name: string | null): void
+  /** Lets `best` name a snapshot that is there. @throws {SnapshotError} when the disk refuses */
+  nameBest(path: string): Promise<void>
   newestReadable(): Promise<Snapshot | null>
   save(name: string, content: SnapshotContent, options: { readonly best: boolean }): Promise<string>
   /** whether a disk that takes nothing more ends the training */
@@ -73,6 +76,14 @@ export class LastingSnapshots implements Snapshots {
     this.#held = name
     this.#primary.hold(name)
     this.#fallback?.hold(name)
+  }
+
+  /** A `best` of the other folder that is as new or newer would still be found: it goes. */
+  async nameBest(path: string): Promise<void> {
+    const [own, other] = [this.#primary, this.#fallback]
+    const isOwn = other === null || (await realpath(own.folder).catch(() => null)) === dirname(path)
+    await (isOwn ? own : other).nameBest(path)
+    await (isOwn ? other : own)?.dropBest()
   }
 
   /** @throws {SnapshotError} what is wrong with the newest, when nothing can be read in either folder */

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { writeSafetensors, type Tensor } from '../binding/index.ts'
 import { SnapshotError } from '../util/errors.ts'
 import { ensureDir, namesIn, syncDirectory, writeError } from '../util/files.ts'
@@ -90,6 +90,21 @@ export class SnapshotStore implements Snapshots {
 
   async find(name: string): Promise<string | null> {
     return (await this.#isOurs(name)) ? join(this.folder, name) : null
+  }
+
+  /** Lets `best` name a snapshot of this folder. @throws {SnapshotError} when the disk refuses */
+  async nameBest(path: string): Promise<void> {
+    try {
+      await setPointer(this.folder, 'best', basename(path))
+    } catch (error) {
+      throw writeError(error, join(this.folder, 'best'))
+    }
+  }
+
+  async dropBest(): Promise<void> {
+    await rm(join(this.folder, 'best'), { force: true }).catch((error: unknown) => {
+      throw writeError(error, join(this.folder, 'best'))
+    })
   }
 
   /** Keeps this snapshot, and no longer the one that was held before, however many newer ones there are. */

@@ -1,6 +1,8 @@
 /** What an epoch comes to: its sums, how it is measured, its line of the history. */
 import { torch } from '../binding/index.ts'
 import type { EpochRecord } from '../tracking/index.ts'
+import { errorReason } from '../util/errors.ts'
+import { outOfMemoryWhile } from './memory.ts'
 import type { LoopParts } from './loop-parts.ts'
 import type { EpochSums, TrainingState } from './state.ts'
 import type { StepResult } from './step.ts'
@@ -26,7 +28,7 @@ export async function measure({ task, networks, emaNetworks, signal }: LoopParts
     return await torch.scope(() => torch.noGrad(() => validate(measured, signal)))
   } catch (error) {
     if (signal.aborted) return null
-    throw error
+    throw errorReason(error) === 'out of memory' ? outOfMemoryWhile('it was validated', task.name, error) : error
   }
 }
 

@@ -1,5 +1,6 @@
 /** One pass through backbone and head, each in its precision. */
 import { torch, type HiddenMix, type Tensor } from '../binding/index.ts'
+import { errorReason } from '../util/errors.ts'
 import type { Networks } from './task.ts'
 
 /**
@@ -23,4 +24,31 @@ export async function forwardNetworks(
     const features = raw.dtype === 'float32' ? raw : raw.to('float32')
     return { features, outputs: await networks.head.forward(features) }
   })
+}
+
+/**
+ * A pass of networks that evaluate, where no picture's result depends on the others: in halves, and halves of these, where memory does not
+ * suffice for all at once.
+ *
+ * @throws {BindingError} when a single picture does not fit
+ */
+export async function forwardAsFits(
+  networks: Networks,
+  images: Tensor,
+  precision: 'float32' | 'bfloat16' | 'float16',
+): Promise<{ features: Tensor; outputs: Tensor }> {
+  const count = images.shape[0] ?? 0
+  try {
+    return await forwardNetworks(networks, images, precision)
+  } catch (error) {
+    if (errorReason(error) !== 'out of memory' || count < 2) throw error
+  }
+  const { ops } = torch
+  const half = Math.ceil(count / 2)
+  const first = await forwardAsFits(networks, ops.narrow(images, 0, 0, half), precision)
+  const second = await forwardAsFits(networks, ops.narrow(images, 0, half, count - half), precision)
+  return {
+    features: ops.cat([first.features, second.features]),
+    outputs: ops.cat([first.outputs, second.outputs]),
+  }
 }

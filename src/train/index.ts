@@ -1,5 +1,7 @@
+export { withBestNamed } from './best-snapshot.ts'
 export { isBetter, type Monitor } from './best-epoch.ts'
 export type { Callback, StepEvent, TrainingControl } from './callback.ts'
+export { checkCallbacks } from './check-callbacks.ts'
 export { ControlFile } from './callbacks/control-file.ts'
 export { HaltPrompt, type Ask } from './callbacks/halt-prompt.ts'
 export {
@@ -10,7 +12,7 @@ export {
 export type { PassGraph } from './captured-pass.ts'
 export { noDraws } from './pass.ts'
 export { searchBatchSize, type BatchSearchOptions, type BatchTrial } from './batch-search.ts'
-export { forwardNetworks } from './forward.ts'
+export { forwardAsFits, forwardNetworks } from './forward.ts'
 export type { LoopOptions, LoopParts, LoopResult, SwaOptions, Thaw } from './loop-parts.ts'
 export { runTraining } from './loop.ts'
 export { LrRange, type LrRangeOptions, type LrRangePoint, type LrRangeResult } from './lr-range.ts'

@@ -344,10 +344,11 @@ class TrainingRun {
     this.#savedAt = performance.now()
   }
 
-  /** Whether a rewind may go back to it: a snapshot that is written whether or not the process was ever stopped. */
-  #isAnchor({ epoch, batchInEpoch, best, finished }: TrainingState): boolean {
+  /** Whether a rewind may go back to it: one that is written whether or not the process was ever stopped, not while steps overflow. */
+  #isAnchor({ epoch, batchInEpoch, best, finished, scaler }: TrainingState): boolean {
+    if (this.#nonFinite.policy !== 'rewind' || batchInEpoch > 0 || scaler.skipped > 0) return false
     const isDue = epoch % this.#options.snapshotEvery === 0 || finished || (best?.epoch ?? epoch) === epoch
-    return this.#nonFinite.policy === 'rewind' && batchInEpoch === 0 && (isDue || this.#parts.task.validate === null)
+    return isDue || this.#parts.task.validate === null
   }
 
   #savedState(): TrainingState {

@@ -44,6 +44,19 @@ export async function stepInPieces(
   }
 }
 
+/** Outside of a step, where smaller pieces were of no use. */
+export function outOfMemoryWhile(what: string, phase: string, error: unknown): BindingError {
+  return new BindingError(
+    `${phase}: out of memory while ${what}; the process holds ${residentGigabytes()} GB of main memory. ` +
+      `Lower image_size or precision, take a smaller network, or end other programs. (${error instanceof Error ? error.message : String(error)})`,
+    { cause: error, reason: 'out of memory' },
+  )
+}
+
+function residentGigabytes(): string {
+  return (process.memoryUsage.rss() / 1e9).toFixed(2)
+}
+
 /** @param pieces what the step was computed in */
 function outOfMemory(
   error: unknown,
@@ -54,7 +67,6 @@ function outOfMemory(
 ): BindingError {
   const [first] = pieces
   const [count = 0, , side = 0] = first?.images.shape ?? []
-  const resident = (process.memoryUsage.rss() / 1e9).toFixed(2)
   const images = pieces.reduce((sum, { size }) => sum + size, 0)
   const least = Math.max(1, Math.floor((first?.size ?? 2) / 2))
   const remedy =
@@ -64,7 +76,7 @@ function outOfMemory(
   return new BindingError(
     `${phase}: out of memory at step ${at.step} (epoch ${at.epoch}), with ${count} × 3 × ${side} × ${side} images at once ` +
       `on ${first?.images.device ?? 'cpu'}, ${images} in the step` +
-      `${option === 'auto' ? ' after micro_batch: auto' : ''}; the process holds ${resident} GB of main memory. ` +
+      `${option === 'auto' ? ' after micro_batch: auto' : ''}; the process holds ${residentGigabytes()} GB of main memory. ` +
       `${remedy}. (${error instanceof Error ? error.message : String(error)})`,
     { cause: error, reason: 'out of memory' },
   )

@@ -12,7 +12,7 @@ import {
   type PipelineResult,
 } from '../../src/phases/index.ts'
 import { ConfigError, SnapshotError } from '../../src/util/errors.ts'
-import { createLogger } from '../../src/util/logger.ts'
+import { createLogger, silentLogger, type Logger } from '../../src/util/logger.ts'
 import { liveTensors } from '../support/live-tensors.ts'
 import { readSafetensors } from '../../src/binding/index.ts'
 
@@ -36,8 +36,12 @@ function config(name: string, changes: Changes): ReturnType<typeof pipelineConfi
   return pipelineConfigSchema.parse({ ...base, device: 'cpu' })
 }
 
-const run = (name: string, phases: PhaseName[], changes: Changes = {}): Promise<PipelineResult> =>
-  runPipeline(config(name, changes), { phases })
+const run = (
+  name: string,
+  phases: PhaseName[],
+  changes: Changes = {},
+  more: { readonly logger?: Logger } = {},
+): Promise<PipelineResult> => runPipeline(config(name, changes), { phases, ...more })
 
 const folder = (name: string, phase: string): string => realpathSync(join(root, 'snapshots', name, phase, 'last'))
 
@@ -274,6 +278,20 @@ test('distillation › TokenMix’s labels depend on the teacher’s activation,
   }
   assert.equal(await labelsAlone('cutmix', 'sees'), await labelsAlone('cutmix', 'teacher'))
   assert.notEqual(await labelsAlone('tokenmix', 'sees'), await labelsAlone('tokenmix', 'teacher'))
+})
+
+test('distillation › TokenMix’s labels by area, where the teacher has merged its tokens, are told once', async () => {
+  const backbone = { name: 'vit_test', patchSize: 4, tokenMergingRatio: 0.3 }
+  const warned = async (name: string, more: object): Promise<string[]> => {
+    const lines: string[] = []
+    const logger: Logger = { ...silentLogger, warn: (line) => void lines.push(line), child: () => logger }
+    await run(name, ['arcface'], { arcface: { steps: 1, backbone: { ...backbone, ...more } } })
+    const distill = { mixMethod: 'tokenmix', mixProbability: 1, teacherBackbonePath: arcfaceOf(name), steps: 3 }
+    await run(`${name}-student`, ['distill'], { distill }, { logger })
+    return lines.filter((line) => line.includes('tokenmix count by area'))
+  }
+  assert.equal((await warned('merged', {})).length, 1)
+  assert.deepEqual(await warned('whole', { tokenMergingRatio: 0 }), [])
 })
 
 test('distillation › the projection to the teacher’s width is trained, and survives an interruption', async () => {

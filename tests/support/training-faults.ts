@@ -20,10 +20,13 @@ arcface: { epochs: 4, batch_size: 128, ema_decay: 0.9, optimizer: sgd, sam: true
 distill: { epochs: 3, batch_size: 128, ema_decay: 0.9, mix_method: mixup, snapshot_minutes: 0.001 }
 `
 const phases = ['supcon', 'arcface', 'distill']
+/** Signals that ask for an end. */
+const asked = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
 export interface FaultFigures {
   /** signals that hit a living process */
   kills: number
+  /** SIGTERM, SIGINT and SIGHUP */
   terms: number
   runs: number
   /** times that `last` or `best` of a phase could not be read after a signal */
@@ -59,9 +62,10 @@ export async function disturbRuns(options: FaultOptions): Promise<FaultFigures> 
     const name = `run${++figures.runs}`
     for (let attempt = 0; ; attempt++) {
       const left = { SIGKILL: options.kills - figures.kills, SIGTERM: options.terms - figures.terms }
-      const signal = random() * (left.SIGKILL + left.SIGTERM) < left.SIGKILL ? 'SIGKILL' : 'SIGTERM'
+      const kind = random() * (left.SIGKILL + left.SIGTERM) < left.SIGKILL ? 'SIGKILL' : 'SIGTERM'
+      const signal = kind === 'SIGKILL' ? kind : (asked[Math.floor(random() * asked.length)] ?? kind)
       // After many attempts the run is let go to its end: otherwise bad luck could keep it from ever saving.
-      const fault = left[signal] > 0 && attempt < 25 ? ({ signal, after: random() * whole } as const) : null
+      const fault = left[kind] > 0 && attempt < 25 ? ({ signal, after: random() * whole } as const) : null
       const resume = existsSync(join(root, 'snapshots', name))
       const from = performance.now()
       const { code, hit, text } = await start(options, name, resume, fault)
@@ -71,7 +75,7 @@ export async function disturbRuns(options: FaultOptions): Promise<FaultFigures> 
       figures.unreadable += await unreadable(root, name, figures.problems)
       if (code === 0) break
       // Without a code: the signal came when all was done and the handlers were gone.
-      const stopped = hit && (code === null || [75, 143].includes(code))
+      const stopped = hit && (code === null || [75, 129, 130, 143].includes(code))
       if (!stopped) throw new Error(`${name}: ended with ${code}, ${hit ? signal : 'undisturbed'}: ${text}`)
     }
     const got = fingerprint(root, name)
@@ -95,7 +99,7 @@ function start(
   { root, command }: FaultOptions,
   name: string,
   resume: boolean,
-  fault: { readonly signal: 'SIGKILL' | 'SIGTERM'; readonly after: number } | null,
+  fault: { readonly signal: NodeJS.Signals; readonly after: number } | null,
 ): Promise<Ended> {
   const flags = ['--config', join(root, 'faults.yaml'), '--directory', root, '--name', name]
   const wanted = ['--phases', ...phases, ...(resume ? ['--resume'] : [])]

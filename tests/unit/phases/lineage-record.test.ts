@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { MemoryDataset } from '../../../src/data/index.ts'
+import { MemoryDataset, type Dataset } from '../../../src/data/index.ts'
+import { dataHash, isSameData } from '../../../src/phases/lineage-data.ts'
 import {
   changedParents,
   changesOf,
-  dataHash,
   lineageName,
   lineageRecord,
   readLineage,
@@ -69,6 +69,41 @@ test('lineage › data is told apart by labels, classes and pictures', async () 
   hashes.push(await dataHash({ train: dataset(), validation: dataset() }))
   assert.equal(new Set(hashes).size, 5)
   assert.equal(await dataHash({ train: dataset(), validation: null }), hashes[0])
+})
+
+test('lineage › every byte of a small data set counts, its sizes where it is big, its times never', async () => {
+  const pixels = (last: number): MemoryDataset =>
+    new MemoryDataset({
+      name: 'd',
+      classNames: ['a'],
+      labels: new Int32Array(1000),
+      height: 2,
+      width: 2,
+      pixels: new Uint8Array(12_000).fill(last, 11_999),
+    })
+  const of = (train: Dataset): Promise<string> => dataHash({ train, validation: null })
+  assert.notEqual(await of(pixels(0)), await of(pixels(1)), 'the last of a thousand pictures')
+  const paths = Array.from({ length: 200 }, (_, i) => join(root, `${i}.png`))
+  const files = (): Dataset => ({
+    ...pixels(0),
+    name: 'files',
+    classNames: ['a'],
+    labels: new Int32Array(200),
+    length: 200,
+    height: 2,
+    width: 2,
+    at: (index) => ({ id: index, label: 0, path: paths[index] ?? '' }),
+    read: () => Promise.reject(new Error('small files are not decoded')),
+  })
+  for (const path of paths) writeFileSync(path, 'picture')
+  const before = await of(files())
+  utimesSync(paths[77] ?? '', 1, 1)
+  assert.equal(await of(files()), before)
+  writeFileSync(paths[77] ?? '', 'pictura')
+  const after = await of(files())
+  assert.notEqual(after, before, 'a file that is none of 64')
+  assert.deepEqual([isSameData(before, after), isSameData(after, after)], [false, true])
+  assert.ok(isSameData('0123', after), 'sums of an earlier version say nothing')
 })
 
 test('lineage › what is written is read back; what is no record counts as none', async () => {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readSnapshot } from '../../../src/snapshot/index.ts'
+import { pipelineConfigSchema, runPipeline } from '../../../src/phases/index.ts'
 import {
+  checkCallbacks,
   ControlFile,
   HaltPrompt,
   LearningRateAdjuster,
@@ -219,4 +221,66 @@ test('control.json › is obeyed at the next step and removed; what it cannot be
   assert.match(warnings[0] ?? '', /expected \{"halt": true\}.*hold/)
   assert.equal(readFileSync(`${path}.refused`, 'utf8'), 'halt')
   assert.ok(!existsSync(path))
+})
+
+test('callbacks › a hook with a slip in its name is refused with the one that is meant; other methods are not', () => {
+  const check = (callback: object): void => void checkCallbacks([callback as Callback])
+  const hook = (): void => undefined
+  for (const [member, meant] of [
+    ['onEpochDone', 'onEpochEnd'],
+    ['onStepend', 'onStepEnd'],
+    ['on_step_end', 'onStepEnd'],
+    ['isbest', 'isBest'],
+    ['restor', 'restore'],
+    ['State', 'state'],
+  ] as const)
+    assert.throws(
+      () => check({ name: 'mine', onStart: hook, [member]: hook }),
+      (error: unknown) =>
+        error instanceof ConfigError &&
+        error.message.includes(`callback "mine": expected the hooks`) &&
+        error.message.includes(`got ${member}, which is never called. Did you mean "${meant}"?`),
+      member,
+    )
+  class Counter {
+    readonly name = 'counter'
+    stats = 0
+    count(): void {
+      this.stats++
+    }
+    onStepEnd(): void {
+      this.count()
+    }
+    start(): void {}
+    stop(): void {}
+  }
+  check(new Counter())
+  check(new (class extends Counter {})())
+  check({ name: 'keeps', state: hook, restore: hook, onEpochEnd: undefined })
+  assert.throws(() => check({ name: 'mine', onStepEnd: 5 }), /"mine": expected onStepEnd to be a function, got number/)
+  assert.throws(
+    () => check({ name: 'mine', count: hook }),
+    /"mine": expected one or more of onStart, .*got none of them/,
+  )
+  assert.throws(() => check({ onStepEnd: hook }), /expected objects with a name/)
+  assert.throws(
+    () =>
+      check(
+        new (class extends Counter {
+          onEpochStart(): void {}
+        })(),
+      ),
+    /got onEpochStart/,
+  )
+})
+
+test('callbacks › a run with one that is misspelt is refused before its folders are made', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'trivium-callbacks-'))
+  const config = pipelineConfigSchema.parse({ run: { directory: root }, data: { dataset: 'digits' } })
+  const callbacks = [{ name: 'mine', onEpochDone() {} } as unknown as Callback]
+  await assert.rejects(
+    runPipeline(config, { phases: ['train'], callbacks }),
+    /got onEpochDone.*Did you mean "onEpochEnd"/,
+  )
+  assert.deepEqual(readdirSync(root), [])
 })

@@ -228,6 +228,61 @@ test('rewind › goes back to the epoch’s end with a lower rate, leaves the st
   }
 })
 
+test('rewind › goes back over a thaw, and the frozen part thaws again at its epoch', async () => {
+  // Thawed for the second epoch, which breaks: back to the snapshot of the frozen ones.
+  const task = faulty(await nthBatch(1, 2), nan)
+  const train = async (options: LoopOptions, of: TrainingTask, folder: string): Promise<LoopResult> =>
+    trainWithRewinds(null, async (beginning) => {
+      const parts = await loopParts({ ema: true, folder, task: of })
+      const names = await parts.networks.backbone.freeze(3, [])
+      const thaw = { afterEpochs: 1, run: () => parts.networks.backbone.setTrainable(names, true) }
+      return runTraining(options, { ...parts, thaw, ...beginning })
+    })
+  const folder = (): string => mkdtempSync(join(tmpdir(), 'trivium-survival-'))
+  const { state, last, outcome } = await train(rewind, task, folder())
+  assert.deepEqual([outcome, state.rewinds, state.learningRateScale], ['finished', [8], 0.5])
+  const snapshot = await readSnapshot(last)
+  const steps = await torch.scope(async () =>
+    [...(await snapshot.load('optimizer'))].flatMap(([name, tensor]) => (name === 'step' ? tensor.toArray() : [])),
+  )
+  // Fourteen updates of fifteen steps for what was trained all along, nine for what was thawed.
+  assert.deepEqual(new Set(steps), new Set([14, 9]))
+  // What broke has left no trace in the frozen part: the same run with the same step left out, without a fault.
+  const again = await train(rewind, task, folder())
+  assert.deepEqual(weightSums(again.last), weightSums(last))
+})
+
+test('rewind › when the loss scaler gives up, training goes back to before the overflows, with the scale of then', async () => {
+  const options: LoopOptions = {
+    ...rewind,
+    precision: 'float16',
+    duration: { epochs: 6, steps: null },
+    nonFinite: { policy: 'rewind', limit: 1, lrFactor: 0.5 },
+  }
+  let starts = 0
+  const task = faulty(({ epoch }) => starts === 1 && epoch >= 1, steep)
+  const watch: Callback = { name: 'watch', onStart: () => void starts++ }
+  const { logger, lines } = recording()
+  const { state, outcome } = await run(options, task, { logger, callbacks: [watch] })
+  const told = lines.filter((line) => line.includes('Going back to'))
+  assert.equal(told.length, 1, told.join())
+  // Snapshots of later epochs have the same weights, and a scale that is nearly used up.
+  assert.match(told[0] ?? '', /the loss scale fell to 0\.5, below 1 .*Going back to .*epoch-0001 with 0\.5 times/)
+  assert.deepEqual(
+    [outcome, state.rewinds, state.learningRateScale, state.scaler.scale],
+    ['finished', [22], 0.5, 65536],
+  )
+  assert.equal(starts, 2)
+  const abort: LoopOptions = { ...options, nonFinite: { policy: 'abort', limit: 0, lrFactor: 1 } }
+  await assert.rejects(
+    run(
+      abort,
+      faulty(({ epoch }) => epoch >= 1, steep),
+    ),
+    /the loss scale fell to 0\.5/,
+  )
+})
+
 test('rewind › before the first epoch is over it goes back to the beginning; only so often', async () => {
   const task = faulty(({ epoch }) => epoch === 0, steep)
   const folder = mkdtempSync(join(tmpdir(), 'trivium-survival-'))

@@ -1,0 +1,42 @@
+/** `best` as a training finds it when it goes on. */
+import { realpath } from 'node:fs/promises'
+import { readSnapshot, type Snapshot, type Snapshots } from '../snapshot/index.ts'
+import { SnapshotError } from '../util/errors.ts'
+import type { Logger } from '../util/logger.ts'
+import { parseTrainingState } from './state.ts'
+
+/**
+ * `last` gets its name before `best`: a process that ended between the two left the best epoch's snapshot without the second one. And what
+ * `best` names may have been damaged or deleted since; then the snapshot to go on from is the best until a later epoch has one.
+ *
+ * @param snapshot what the training goes on from
+ * @returns the same, or with a state that knows of no best epoch
+ * @throws {SnapshotError} when `best` cannot be made to name it
+ */
+export async function withBestNamed(store: Snapshots, snapshot: Snapshot, logger: Logger): Promise<Snapshot> {
+  const state = parseTrainingState(snapshot.state, snapshot.path)
+  const { best, epoch, batchInEpoch } = state
+  if (best === null) return snapshot
+  const named = await store.pointer('best')
+  // Without a validation part each epoch's end is the best.
+  const isBest = batchInEpoch === 0 && (best.epoch === epoch || (best.loss === null && best.accuracy === null))
+  if (isBest) {
+    const target = named === null ? null : await realpath(named).catch(() => null)
+    if (target !== snapshot.path) await store.nameBest(snapshot.path)
+    return snapshot
+  }
+  try {
+    await readSnapshot(named ?? snapshot.path)
+    if (named !== null) return snapshot
+    logger.warn(`${store.folder}: expected best to name a snapshot, it does not.${until(snapshot)}`)
+  } catch (error) {
+    if (!(error instanceof SnapshotError)) throw error
+    logger.warn(`${error.message} It was the best one.${until(snapshot)}`)
+  }
+  await store.nameBest(snapshot.path)
+  return { ...snapshot, state: { ...state, best: null } }
+}
+
+function until({ path }: Snapshot): string {
+  return ` ${path} takes its place until a later epoch has one, whatever the earlier one had reached.`
+}

@@ -1,0 +1,47 @@
+/**
+ * A child process of the tests: trains with big pictures, and may take so many more megabytes of address space once it begins.
+ *
+ *   <folder> <name> <megabytes> <micro_batch>
+ */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { exitCodeOf } from '../../src/cli/exit-codes.ts'
+import { newestRun, pipelineConfigSchema, runPipeline } from '../../src/phases/index.ts'
+import type { Callback } from '../../src/train/index.ts'
+import { silentLogger, type Logger } from '../../src/util/logger.ts'
+
+const [directory = '.', name = 'run', megabytes = '100', microBatch = 'none'] = process.argv.slice(2)
+
+/** What the process has of address space, and so much more, is all that it gets. */
+const limit: Callback = {
+  name: 'limit',
+  onStart() {
+    const [, kilobytes = '0'] = /VmSize:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+    const bytes = Number(kilobytes) * 1024 + Number(megabytes) * 2 ** 20
+    execFileSync('prlimit', ['--pid', String(process.pid), `--as=${bytes}`])
+  },
+  onStepEnd({ step }) {
+    process.stdout.write(`step ${step}\n`)
+  },
+}
+
+async function main(): Promise<void> {
+  const config = pipelineConfigSchema.parse({
+    run: { name, directory },
+    device: 'cpu',
+    threads: 1,
+    data: { dataset: 'digits', imageSize: 64 },
+    backbone: { name: 'small_cnn', width: 16 },
+    train: { steps: 2, epochs: null, batchSize: 512, microBatch: microBatch === 'none' ? null : microBatch },
+  })
+  const warn = (text: string): void => void process.stdout.write(`warning: ${text}\n`)
+  const logger: Logger = { ...silentLogger, warn, child: () => logger }
+  const resume = newestRun(directory, name) !== null
+  const { outcome } = await runPipeline(config, { phases: ['train'], callbacks: [limit], resume, logger })
+  process.stdout.write(`${outcome}\n`)
+}
+
+main().catch((error: unknown) => {
+  process.stdout.write(`${(error as Error).name}: ${(error as Error).message}\n`)
+  process.exitCode = exitCodeOf(error)
+})

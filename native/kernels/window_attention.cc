@@ -52,12 +52,6 @@ TRIVIUM_INLINE float normalise(float* vector, int64_t width, float length) {
   return 1 / norm;
 }
 
-TRIVIUM_INLINE void transpose(const float* from, const Sizes& s, float* to) {
-  for (int64_t t = 0; t < s.tokens; ++t) {
-    for (int64_t i = 0; i < s.depth; ++i) to[i * s.tokens_p + t] = from[t * s.depth_p + i];
-  }
-}
-
 /// One window's queries (times scale), keys and values as vectors of float32, the former two of unit length.
 template <typename Element>
 TRIVIUM_INLINE void gather(const Element* qkv, const int64_t* order, const Sizes& s, int64_t head, float scale, Scratch& at) {
@@ -70,19 +64,18 @@ TRIVIUM_INLINE void gather(const Element* qkv, const int64_t* order, const Sizes
     at.query_inverse[t] = normalise(at.query + t * s.depth_p, s.depth_p, scale);
     at.key_inverse[t] = normalise(at.key + t * s.depth_p, s.depth_p, 1);
   }
-  transpose(at.key, s, at.key_t);
+  transpose(at.key, s.tokens, s.depth, s.depth_p, at.key_t, s.tokens_p);
 }
 
 /// softmax(q kᵀ + bias + mask) of the queries [first, first + count): [count, tokens_p], 0 beyond the tokens.
 TRIVIUM_INLINE void attend(const Sizes& s, int64_t first, int64_t count, const float* bias, const float* mask, Scratch& at) {
-  const int64_t rows = (count + 7) / 8 * 8;
-  std::memset(at.weights, 0, sizeof(float) * static_cast<size_t>(rows * s.tokens_p));
-  multiply(at.query + first * s.depth_p, s.depth_p, 1, at.key_t, s.tokens_p, rows, s.depth, at.weights);
+  std::memset(at.weights, 0, sizeof(float) * static_cast<size_t>(count * s.tokens_p));
+  multiply(at.query + first * s.depth_p, s.depth_p, 1, at.key_t, s.tokens_p, count, s.depth, at.weights);
   for (int64_t i = 0; i < count; ++i) {
     float* row = at.weights + i * s.tokens_p;
     const float* own = bias + (first + i) * s.tokens;
     const float* barrier = mask == nullptr ? nullptr : mask + (first + i) * s.tokens;
-    Floats highest = Floats{} - 1e30F, value, other;
+    Floats value, other;
     int64_t j = 0;
     for (; j + kLanes <= s.tokens; j += kLanes) {
       load(row + j, value);
@@ -93,23 +86,9 @@ TRIVIUM_INLINE void attend(const Sizes& s, int64_t first, int64_t count, const f
         value += other;
       }
       store(value, row + j);
-      highest = value > highest ? value : highest;
     }
-    for (; j < s.tokens; ++j) {
-      row[j] += own[j] + (barrier != nullptr ? barrier[j] : 0.0F);
-      highest[0] = std::max(highest[0], row[j]);
-    }
-    for (; j < s.tokens_p; ++j) row[j] = -1e30F;
-    float top = highest[0];
-    for (int k = 1; k < kLanes; ++k) top = std::max(top, highest[k]);
-    Floats total{};
-    for (j = 0; j < s.tokens_p; j += kLanes) {
-      load(row + j, value);
-      exponential(value - top, other);
-      total += other;
-      store(other, row + j);
-    }
-    scaled(row, s.tokens_p, 1 / sum_of(total));
+    for (; j < s.tokens; ++j) row[j] += own[j] + (barrier != nullptr ? barrier[j] : 0.0F);
+    softmax(row, s.tokens, s.tokens_p);
   }
 }
 
@@ -118,10 +97,10 @@ TRIVIUM_INLINE void forward_window(const Element* qkv, const int64_t* order, con
                                    const float* mask, Scratch& at, Element* out) {
   gather(qkv, order, s, head, scale, at);
   for (int64_t first = 0; first < s.tokens; first += kRows) {
-    const int64_t count = std::min(kRows, s.tokens - first), rows = (count + 7) / 8 * 8;
+    const int64_t count = std::min(kRows, s.tokens - first);
     attend(s, first, count, bias, mask, at);
-    std::memset(at.result, 0, sizeof(float) * static_cast<size_t>(rows * s.depth_p));
-    multiply(at.weights, s.tokens_p, 1, at.value, s.depth_p, rows, s.tokens, at.result);
+    std::memset(at.result, 0, sizeof(float) * static_cast<size_t>(count * s.depth_p));
+    multiply(at.weights, s.tokens_p, 1, at.value, s.depth_p, count, s.tokens, at.result);
     for (int64_t i = 0; i < count; ++i) {
       write_vector(at.result + i * s.depth_p, s.depth, out + order[first + i] * s.heads * s.depth + head * s.depth);
     }
@@ -146,27 +125,22 @@ TRIVIUM_INLINE float backward_window(const Element* qkv, const Element* gradient
                                      float* bias_gradient) {
   const int64_t width = s.heads * s.depth, square = s.tokens_p * s.depth_p;
   gather(qkv, order, s, head, scale, at);
-  transpose(at.value, s, at.value_t);
+  transpose(at.value, s.tokens, s.depth, s.depth_p, at.value_t, s.tokens_p);
   for (float* sums : {at.query_gradient, at.key_gradient, at.value_gradient}) {
     std::memset(sums, 0, sizeof(float) * static_cast<size_t>(square));
   }
   for (int64_t first = 0; first < s.tokens; first += kRows) {
-    const int64_t count = std::min(kRows, s.tokens - first), rows = (count + 7) / 8 * 8;
+    const int64_t count = std::min(kRows, s.tokens - first);
     attend(s, first, count, bias, mask, at);
     for (int64_t i = 0; i < count; ++i) {
       read_vector(gradient + order[first + i] * width + head * s.depth, s.depth, at.outer + i * s.depth_p);
     }
-    std::memset(at.changes, 0, sizeof(float) * static_cast<size_t>(rows * s.tokens_p));
-    multiply(at.outer, s.depth_p, 1, at.value_t, s.tokens_p, rows, s.depth, at.changes);
+    std::memset(at.changes, 0, sizeof(float) * static_cast<size_t>(count * s.tokens_p));
+    multiply(at.outer, s.depth_p, 1, at.value_t, s.tokens_p, count, s.depth, at.changes);
     for (int64_t i = 0; i < count; ++i) {  // through the softmax
       float *weight = at.weights + i * s.tokens_p, *change = at.changes + i * s.tokens_p, *sums = bias_gradient + (first + i) * s.tokens;
-      const float mean = product(weight, change, s.tokens_p);
-      Floats p, c, sum;
-      for (int64_t j = 0; j < s.tokens_p; j += kLanes) {
-        load(weight + j, p);
-        load(change + j, c);
-        store(p * (c - mean), change + j);
-      }
+      softmax_backward(weight, change, s.tokens_p);
+      Floats c, sum;
       int64_t j = 0;
       for (; j + kLanes <= s.tokens; j += kLanes) {
         load(change + j, c);
@@ -175,9 +149,9 @@ TRIVIUM_INLINE float backward_window(const Element* qkv, const Element* gradient
       }
       for (; j < s.tokens; ++j) sums[j] += change[j];
     }
-    multiply(at.weights, 1, s.tokens_p, at.outer, s.depth_p, s.tokens_p, count, at.value_gradient);
-    multiply(at.changes, s.tokens_p, 1, at.key, s.depth_p, rows, s.tokens, at.query_gradient + first * s.depth_p);
-    multiply(at.changes, 1, s.tokens_p, at.query + first * s.depth_p, s.depth_p, s.tokens_p, count, at.key_gradient);
+    multiply(at.weights, 1, s.tokens_p, at.outer, s.depth_p, s.tokens, count, at.value_gradient);
+    multiply(at.changes, s.tokens_p, 1, at.key, s.depth_p, count, s.tokens, at.query_gradient + first * s.depth_p);
+    multiply(at.changes, 1, s.tokens_p, at.query + first * s.depth_p, s.depth_p, s.tokens, count, at.key_gradient);
   }
   float scale_gradient = 0;
   for (int64_t t = 0; t < s.tokens; ++t) {

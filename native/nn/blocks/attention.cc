@@ -2,11 +2,12 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include <optional>
+#include <utility>
+
+#include "nn/blocks/token_mixing.h"
 
 namespace trivium::nn {
 
@@ -35,34 +36,38 @@ torch::Tensor Attention::heads(const torch::Tensor& projected) const {
   return projected.reshape({-1, projected.size(1), heads_, head_width_}).transpose(1, 2);
 }
 
-torch::Tensor Attention::forward(const torch::Tensor& tokens, const TokenState& state, torch::Tensor* keys) {
-  const int64_t count = tokens.size(1);
-  torch::Tensor q, k, v;  // [N, H, P + T, d]
-  if (qkv_) {
-    const auto projected = q_bias_.defined() ? qkv_->forward(tokens, at::cat({q_bias_, at::zeros_like(q_bias_), v_bias_}))
-                                             : qkv_->forward(tokens);  // [N, P + T, 3D]
-    // The batch is −1 and never a number: a number would be frozen into a traced graph.
-    // One unbind and not three selects: its backward stacks the three gradients once.
-    const auto qkv = projected.reshape({-1, count, 3, heads_, head_width_}).permute({2, 0, 3, 1, 4}).unbind(0);
-    q = qkv[0];
-    k = qkv[1];
-    v = qkv[2];
-  } else {
-    q = heads(q_proj_->forward(tokens));
-    k = heads(k_proj_->forward(tokens));
-    v = heads(v_proj_->forward(tokens));
-  }
+/// Query, key and value [N, H, P + T, d] → [N, P + T, D].
+torch::Tensor Attention::mix(torch::Tensor q, torch::Tensor k, const torch::Tensor& v, const TokenState& state, torch::Tensor* keys) const {
   if (keys != nullptr) *keys = k.detach().mean(1);
   if (rotary_) {
     q = rotary_->apply(q, state);
     k = rotary_->apply(k, state);
   }
-  std::optional<torch::Tensor> bias;
+  torch::Tensor bias;
   if (state.sizes.defined()) {
     // [N, 1, 1, P + T]; a prefix token counts once: log 1 = 0.
     bias = at::constant_pad_nd(state.sizes.log().squeeze(2), {state.prefix, 0}).unsqueeze(1).unsqueeze(1).to(q.scalar_type());
   }
-  auto mixed = at::scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).flatten(2);  // [N, P + T, D]
+  return mix_tokens(q, k, v, bias);
+}
+
+torch::Tensor Attention::forward(const torch::Tensor& tokens, const TokenState& state, torch::Tensor* keys) {
+  const int64_t count = tokens.size(1);
+  torch::Tensor mixed;  // [N, P + T, D]
+  if (qkv_) {
+    const auto projected = q_bias_.defined() ? qkv_->forward(tokens, at::cat({q_bias_, at::zeros_like(q_bias_), v_bias_}))
+                                             : qkv_->forward(tokens);  // [N, P + T, 3D]
+    const bool plain = keys == nullptr && !(rotary_ && rotary_->used()) && !state.sizes.defined();
+    if (plain) {
+      mixed = mix_tokens(projected, heads_);
+    } else {
+      // One unbind and not three selects: its backward stacks the three gradients once.
+      const auto qkv = projected.reshape({-1, count, 3, heads_, head_width_}).permute({2, 0, 3, 1, 4}).unbind(0);
+      mixed = mix(qkv[0], qkv[1], qkv[2], state, keys);
+    }
+  } else {
+    mixed = mix(heads(q_proj_->forward(tokens)), heads(k_proj_->forward(tokens)), heads(v_proj_->forward(tokens)), state, keys);
+  }
   if (!norm_.is_empty()) mixed = norm_->forward(mixed);
   return proj_->forward(mixed);
 }

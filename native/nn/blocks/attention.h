@@ -43,6 +43,7 @@ class Attention : public Module {
 
  private:
   torch::Tensor heads(const torch::Tensor& projected) const;
+  torch::Tensor mix(torch::Tensor q, torch::Tensor k, const torch::Tensor& v, const TokenState& state, torch::Tensor* keys) const;
 
   int64_t heads_, head_width_;
   std::shared_ptr<Rotary> rotary_;

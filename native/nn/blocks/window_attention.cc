@@ -11,9 +11,7 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/zeros.h>
 
-#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/custom_function.h>
-#include <torch/csrc/jit/frontend/tracer.h>
 
 #include <algorithm>
 #include <cmath>
@@ -24,6 +22,7 @@
 #include "nn/blocks/init.h"
 #include "nn/blocks/precision.h"
 #include "nn/blocks/reorder.h"
+#include "nn/blocks/watched.h"
 
 namespace trivium::nn {
 namespace {
@@ -154,11 +153,8 @@ struct FusedAttention : torch::autograd::Function<FusedAttention> {
   }
 };
 
-/// Whether the kernel runs: not where the operators themselves are wanted, in a trace or in the count of them (nn/cost.h).
-bool fuses(const torch::Tensor& qkv) {
-  return kernels::has_window_attention(qkv) && !torch::jit::tracer::isTracing() &&
-         !c10::impl::tls_is_dispatch_key_included(c10::DispatchKey::TESTING_ONLY_GenericMode);
-}
+/// Whether the kernel runs.
+bool fuses(const torch::Tensor& qkv) { return kernels::has_window_attention(qkv) && !operators_are_watched(); }
 
 }  // namespace
 

@@ -21,6 +21,7 @@
 #include "nn/blocks/grn.h"
 #include "nn/blocks/init.h"
 #include "nn/blocks/mixstyle.h"
+#include "nn/blocks/patches.h"
 #include "nn/blocks/pointwise_conv.h"
 
 namespace trivium::nn {
@@ -48,6 +49,7 @@ class Conv : public Module {
     bias = register_parameter("bias", at::zeros({out_channels}));
   }
   torch::Tensor forward(const torch::Tensor& map) override {
+    if (padding_ == 0 && weight.size(2) == stride_) return convolve_patches(map, weight, bias).permute({0, 3, 1, 2});
     return at::conv2d(map, weight, bias, {stride_, stride_}, at::IntArrayRef{padding_, padding_});
   }
 

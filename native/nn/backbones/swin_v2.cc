@@ -16,6 +16,7 @@
 #include "nn/blocks/chain.h"
 #include "nn/blocks/drop_path.h"
 #include "nn/blocks/mixstyle.h"
+#include "nn/blocks/patches.h"
 #include "nn/blocks/window_attention.h"
 
 namespace trivium::nn {
@@ -73,7 +74,7 @@ class SwinPatchEmbed : public Module {
     proj_ = register_module("proj", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, kPatch).stride(kPatch)));
     norm_ = register_module("norm", swin_norm(width));
   }
-  torch::Tensor forward(const torch::Tensor& images) override { return norm_->forward(proj_->forward(images).permute({0, 2, 3, 1})); }
+  torch::Tensor forward(const torch::Tensor& images) override { return norm_->forward(convolve_patches(images, proj_->weight, proj_->bias)); }
 
  private:
   torch::nn::Conv2d proj_{nullptr};

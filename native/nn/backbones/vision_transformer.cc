@@ -14,6 +14,7 @@
 #include "nn/blocks/chain.h"
 #include "nn/blocks/checkpoint.h"
 #include "nn/blocks/init.h"
+#include "nn/blocks/patches.h"
 #include "nn/blocks/token_merging.h"
 
 namespace trivium::nn {
@@ -25,7 +26,7 @@ class PatchEmbed : public Module {
   PatchEmbed(int64_t width, int64_t patch_size) {
     proj_ = register_module("proj", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, patch_size).stride(patch_size)));
   }
-  torch::Tensor forward(const torch::Tensor& images) override { return proj_->forward(images).flatten(2).transpose(1, 2); }
+  torch::Tensor forward(const torch::Tensor& images) override { return convolve_patches(images, proj_->weight, proj_->bias).flatten(1, 2); }
 
  private:
   torch::nn::Conv2d proj_{nullptr};

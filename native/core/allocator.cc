@@ -1,25 +1,75 @@
 #include "core/allocator.h"
 
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <mutex>
 
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
 #ifdef __GLIBC__
 #include <malloc.h>
+#include <unistd.h>
 #endif
 
 namespace trivium {
+namespace {
 
-void tune_allocator() {
 #ifdef __GLIBC__
+/// LibTorch's allocator, with an eye on the heap that it takes from: what the heap grows by gets huge pages, before anything is written
+/// there. Blocks share them, so that hardly any memory is held for it.
+class HeapAllocator final : public c10::Allocator {
+ public:
+  explicit HeapAllocator(c10::Allocator* base) : base_(base), advised_(heap_end()) {}
+
+  c10::DataPtr allocate(size_t bytes) override {
+    auto block = base_->allocate(bytes);
+    if (bytes >= kLarge) advise();
+    return block;
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return base_->raw_deleter(); }
+  bool is_simple_data_ptr(const c10::DataPtr& block) const override { return base_->is_simple_data_ptr(block); }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override { base_->copy_data(to, from, bytes); }
+
+ private:
+  static constexpr size_t kLarge = 1 << 16;  // growth for a smaller block waits for the next large one
+  static constexpr uintptr_t kPage = 4096;
+
+  static uintptr_t heap_end() { return reinterpret_cast<uintptr_t>(sbrk(0)) / kPage * kPage; }  // no system call: glibc knows it
+
+  void advise() {
+    const uintptr_t end = heap_end();
+    uintptr_t from = advised_.load(std::memory_order_relaxed);
+    // Of several threads one goes on. An end below is one that the heap has given back.
+    if (end == from || !advised_.compare_exchange_strong(from, end) || end < from) return;
+    madvise(reinterpret_cast<void*>(from), end - from, MADV_HUGEPAGE);  // advice: a kernel without them says no
+  }
+
+  c10::Allocator* base_;
+  std::atomic<uintptr_t> advised_;  // the heap's end up to which it was done
+};
+
+void tune_glibc() {
   if (std::getenv("MALLOC_MMAP_THRESHOLD_") || std::getenv("MALLOC_TRIM_THRESHOLD_") || std::getenv("GLIBC_TUNABLES")) return;
   constexpr int kMiB = 1 << 20;
   mallopt(M_MMAP_THRESHOLD, 1024 * kMiB);  // blocks below this come from the heap and are reused
   mallopt(M_TRIM_THRESHOLD, 1536 * kMiB);  // the heap's free top is given back only past this, which bounds what is kept
   mallopt(M_TOP_PAD, 64 * kMiB);
-  mallopt(M_ARENA_MAX, 2);                 // one arena a thread would keep the same blocks several times
+  mallopt(M_ARENA_MAX, 2);  // one arena a thread would keep the same blocks several times
+  c10::SetAllocator(c10::DeviceType::CPU, new HeapAllocator(c10::GetCPUAllocator()));  // for as long as the process lives
+}
+#endif
+
+}  // namespace
+
+void tune_allocator() {
+#ifdef __GLIBC__
+  static std::once_flag once;
+  std::call_once(once, tune_glibc);
 #endif
 }
 

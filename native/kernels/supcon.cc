@@ -1,5 +1,6 @@
 #include "kernels/supcon.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cumsum.h>
@@ -137,6 +138,46 @@ Tensor shares(const Tensor& positives) {
   return valid.div(valid.sum().clamp_min_(1));
 }
 
+/// Σ z_i · z_p / T over the positives of each row, over their number: [N].
+Tensor mean_positive(const Tensor& rows, const Classes& classes, double temperature) {
+  const auto sums = classes.sums.index_select(0, classes.own).sub_(rows).mul_(rows).sum(1).div_(temperature);
+  return sums.div_(classes.positives.clamp_min(1));
+}
+
+/// What the positives pull at each row, times `temperature` [N, D]: as anchor Σ_p z_p / |P|, and as the positive of the others of its class,
+/// whose |P| is the same.
+Tensor pulls(const Tensor& rows, const Classes& classes, const Tensor& weight) {
+  const auto pull = weight.div(classes.positives.clamp_min(1)).unsqueeze(1);
+  return classes.sums.index_select(0, classes.own).add_(classes.batch.index_select(0, classes.own)).sub_(rows, 2).mul_(pull).neg_();
+}
+
+/// A batch of one tile without a memory: the gradient comes out of the products and exponentials of the loss, which are not made again.
+class SupConWhole : public torch::autograd::Function<SupConWhole> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& rows, const Tensor& labels, double temperature) {
+    const c10::impl::ExcludeDispatchKeyGuard full_precision(c10::autocast_dispatch_keyset);
+    const auto classes = classes_of(rows, labels, {});
+    auto products = at::empty({rows.size(0), rows.size(0)}, rows.options());
+    at::addmm_out(products, products, rows, rows.t(), /*beta=*/0, /*alpha=*/1 / temperature);
+    products.fill_diagonal_(-std::numeric_limits<double>::infinity());
+    const auto largest = products.amax(1);
+    const auto exponentials = products.sub_(largest.unsqueeze(1)).exp_();
+    const auto sums = exponentials.sum(1);
+    const auto per_row = largest.add(sums.log()).sub_(mean_positive(rows, classes, temperature));
+    const auto weight = shares(classes.positives);
+    auto gradient = pulls(rows, classes, weight);
+    const auto push = exponentials.mul_(weight.div(sums).unsqueeze(1));  // of each row at each column, and back
+    gradient.addmm_(push, rows).addmm_(push.t(), rows).div_(temperature);
+    context->save_for_backward({gradient});
+    return per_row.mul_(weight).sum();
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+    const at::AutoGradMode no_grad(false);  // a gradient of this gradient there is none
+    return {context->get_saved_variables()[0].mul(gradients[0]), Tensor(), Tensor()};
+  }
+};
+
 class SupConLoss : public torch::autograd::Function<SupConLoss> {
  public:
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& rows, const Tensor& labels, const std::optional<Tensor>& past,
@@ -145,8 +186,7 @@ class SupConLoss : public torch::autograd::Function<SupConLoss> {
     const c10::impl::ExcludeDispatchKeyGuard full_precision(c10::autocast_dispatch_keyset);
     const auto classes = classes_of(rows, labels, {memory, memory_labels});
     const auto denominators = log_denominators(rows, memory, temperature, tile);
-    const auto positive = classes.sums.index_select(0, classes.own).sub_(rows).mul_(rows).sum(1).div_(temperature);
-    const auto per_row = denominators.sub(positive.div_(classes.positives.clamp_min(1)));
+    const auto per_row = denominators.sub(mean_positive(rows, classes, temperature));
     context->save_for_backward({rows, labels, memory, memory_labels, denominators});
     context->saved_data["temperature"] = temperature;
     context->saved_data["tile"] = tile;
@@ -162,9 +202,7 @@ class SupConLoss : public torch::autograd::Function<SupConLoss> {
     const int64_t tile = context->saved_data["tile"].toInt();
     const auto classes = classes_of(rows, saved[1], {memory, saved[3]});
     const auto weight = shares(classes.positives).mul_(gradients[0]);
-    const auto pull = weight.div(classes.positives.clamp_min(1)).unsqueeze(1);
-    // Pull of the positives: as anchor Σ_p z_p / |P|, and as the positive of the others of its class, whose |P| is the same.
-    auto result = classes.sums.index_select(0, classes.own).add_(classes.batch.index_select(0, classes.own)).sub_(rows, 2).mul_(pull).neg_();
+    auto result = pulls(rows, classes, weight);
     // Push: p_ij is what j has of the denominator of i; a pair of the batch pushes both.
     Tiles tiles(rows, temperature, tile);
     over_pairs(tiles, rows, memory, tile, [&](int64_t i, int64_t j, const Tensor& columns, const Tensor& products) {
@@ -214,6 +252,9 @@ Tensor supcon_loss(const Tensor& embeddings, const Tensor& labels, double temper
   }
   if (tile <= 0) tile = embeddings.is_cuda() ? 4096 : 512;
   const int64_t longest = std::max(embeddings.size(0), past.defined() ? past.size(0) : 0);
+  if (!past.defined() && longest <= tile && at::GradMode::is_enabled() && embeddings.requires_grad()) {
+    return SupConWhole::apply(embeddings.contiguous(), labels, temperature);
+  }
   const auto given = [](const Tensor& value) { return value.defined() ? std::optional<Tensor>(value) : std::nullopt; };
   return SupConLoss::apply(embeddings.contiguous(), labels, given(past), given(past_labels), temperature, std::min(tile, longest));
 }

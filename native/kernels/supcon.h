@@ -1,4 +1,5 @@
-// Supervised contrastive loss in memory linear in the batch: tiles of the similarity matrix, made twice and never kept.
+// Supervised contrastive loss in memory linear in the batch: tiles of the similarity matrix, made twice (once where one tile is all
+// of it) and never kept.
 #pragma once
 
 #include <torch/types.h>
@@ -19,7 +20,8 @@ struct ContrastMemory {
 /// no row has a positive. Gradients flow into both sides of a product of the batch with itself, and into no memory.
 ///
 /// float32 or float64 on any device, computed in that type also inside autocast. Beside the gradient of the size of `embeddings` it takes a
-/// few tiles of tile × tile and a few vectors of N. tile: rows and columns of a tile; 0 chooses by device.
+/// few tiles of tile × tile and a few vectors of N. A batch of one tile without a memory makes its gradient in the forward pass and keeps it.
+/// tile: rows and columns of a tile; 0 chooses by device.
 torch::Tensor supcon_loss(const torch::Tensor& embeddings, const torch::Tensor& labels, double temperature, const ContrastMemory& memory = {},
                           int64_t tile = 0);
 

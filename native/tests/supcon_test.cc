@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <utility>
 
 #include "check.h"
 
@@ -55,26 +56,51 @@ static void equals_the_double_loop() {
   }
 }
 
+/// In tiles of 3, and in one tile.
 static void gradients_match_finite_differences() {
   torch::manual_seed(4);
   const auto labels = torch::tensor({0, 1, 0, 2, 1, 0, 3}, torch::kLong);
   const ContrastMemory memory{unit(5, 4), torch::tensor({0, 3, 3, 1, 8}, torch::kLong)};
-  for (const auto& past : {ContrastMemory{}, memory}) {
+  for (const auto& [past, tile] : {std::pair{ContrastMemory{}, 3}, {memory, 3}, {ContrastMemory{}, 7}, {memory, 7}}) {
     auto rows = unit(7, 4).requires_grad_();
-    (supcon_loss(rows, labels, 0.2, past, 3) * 1.7).backward();
+    const auto loss = supcon_loss(rows, labels, 0.2, past, tile);
+    CHECK_TRUE(std::abs(loss.item<double>() - slow(rows.detach(), labels, 0.2, past)) < 1e-10);
+    (loss * 1.7).backward();
     const auto gradient = rows.grad().clone();
     torch::NoGradGuard no_grad;
     auto numeric = torch::zeros_like(gradient), flat = rows.detach().view(-1);
     for (int64_t i = 0; i < flat.numel(); ++i) {
       const double kept = flat[i].item<double>(), step = 1e-6;
       flat[i] = kept + step;
-      const double above = supcon_loss(rows, labels, 0.2, past, 3).item<double>();
+      const double above = supcon_loss(rows, labels, 0.2, past, tile).item<double>();
       flat[i] = kept - step;
-      const double below = supcon_loss(rows, labels, 0.2, past, 3).item<double>();
+      const double below = supcon_loss(rows, labels, 0.2, past, tile).item<double>();
       flat[i] = kept;
       numeric.view(-1)[i] = 1.7 * (above - below) / (2 * step);
     }
     CHECK_NEAR(gradient, numeric, 1e-7);
+  }
+}
+
+/// One tile makes its gradient in the forward pass: as precise as tiles do, also where autocast is on.
+static void one_tile_agrees_with_many() {
+  torch::manual_seed(5);
+  const auto values = unit(48, 16, torch::kFloat);
+  const auto labels = torch::arange(48).remainder(5);
+  const auto run = [&](int64_t tile, double temperature) {
+    auto rows = values.clone().requires_grad_();
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+    at::autocast::set_autocast_dtype(at::kCPU, torch::kBFloat16);
+    const auto loss = supcon_loss(rows, labels, temperature, {}, tile);
+    loss.backward();
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+    at::autocast::clear_cache();
+    return std::pair{loss.detach(), rows.grad()};
+  };
+  for (const double temperature : {0.1, 0.002}) {  // with the second, exponentials of float32 overflow
+    const auto one = run(48, temperature), many = run(16, temperature);
+    CHECK_NEAR(one.first, many.first, 1e-5);
+    CHECK_NEAR(one.second, many.second, 1e-4);
   }
 }
 
@@ -115,6 +141,7 @@ static void autocast_changes_nothing() {
 int main() {
   equals_the_double_loop();
   gradients_match_finite_differences();
+  one_tile_agrees_with_many();
   edges();
   autocast_changes_nothing();
   return trivium::testing::finish("supcon");

@@ -13,6 +13,7 @@ const cases = [
   ['vit_small_patch14_dinov2', 70, 16],
   ['swinv2_tiny_window8_256', 64, 16],
   ['convnextv2_atto', 64, 32],
+  ['cifar_cnn', 32, 128],
   ['resnet18', 32, 128],
 ]
 const { values, positionals } = parseArgs({

@@ -66,6 +66,9 @@ const clocks = new Set(['_timestamp', '_runtime', 'train/seconds', 'train/images
 const withoutClocks = (rows: readonly Row[]): object[] =>
   rows.map((row) => Object.fromEntries(Object.entries(row).filter(([key]) => !clocks.has(key))))
 
+const levelsOf = (log: string): number[] =>
+  log.split('\n').flatMap((line) => (line === '' ? [] : [(JSON.parse(line) as { level: number }).level]))
+
 function weightsOf(folder: string): Record<string, string> {
   const manifest = readFileSync(join(folder, 'snapshots', 'first', 'train', 'last', 'manifest.json'), 'utf8')
   const { files } = JSON.parse(manifest) as { files: Record<string, { sha256: string }> }
@@ -139,6 +142,14 @@ test('wandb › the published keys record the run offline: its names, settings, 
   assert.deepEqual([end?.kind, end?.kind === 'exit' && end.exitCode], ['exit', 0])
 })
 
+test('wandb › beside it, logging.file gets every line of the run’s own log', () => {
+  const [further, own] = ['logs/full_pipeline.log', 'logs/first/full_pipeline.log'].map((path) =>
+    readFileSync(join(undisturbed, path), 'utf8'),
+  )
+  assert.equal(further, own)
+  assert.ok(levelsOf(own ?? '').includes(30))
+})
+
 test('wandb › not enabled it leaves no trace, and enabled it changes no weight', limit, async () => {
   const folder = place('off', '  wandb: { enabled: false, project: photos, run_name: other }\n')
   assert.equal((await run(folder, ['--phases', 'train'])).code, 0)
@@ -147,8 +158,8 @@ test('wandb › not enabled it leaves no trace, and enabled it changes no weight
   assert.deepEqual(weightsOf(folder), weightsOf(undisturbed))
 })
 
-test('wandb › log_every_steps, entity, and the run’s own name where none is given', limit, async () => {
-  const folder = place('every', '  wandb: { enabled: true, entity: team, log_every_steps: 4 }\n')
+test('wandb › log_every_steps, entity, the run’s own name where none is given, and logging.level', limit, async () => {
+  const folder = place('every', '  level: warn\n  wandb: { enabled: true, entity: team, log_every_steps: 4 }\n')
   const { code, stderr } = await run(folder, ['--phases', 'train', '--set', 'train.epochs=1'])
   assert.equal(code, 0, stderr)
   const described = recordsIn(folder).find((record) => record.kind === 'run')
@@ -160,6 +171,11 @@ test('wandb › log_every_steps, entity, and the run’s own name where none is 
       [8, false],
       [10, true],
     ],
+  )
+  const log = readFileSync(join(folder, 'logs', 'first', 'full_pipeline.log'), 'utf8')
+  assert.ok(
+    levelsOf(log).every((level) => level >= 40),
+    log,
   )
 })
 

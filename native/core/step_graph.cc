@@ -4,10 +4,11 @@
 
 #ifdef TRIVIUM_CUDA
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
-#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include <mutex>
@@ -38,6 +39,9 @@ void release(const void* graph) {
   active.reset();
 }
 
+// Guards for any device: those for CUDA are inline calls of the CUDA runtime, which would have to be linked too.
+c10::Device on(c10::DeviceIndex index) { return {c10::DeviceType::CUDA, index}; }
+
 /// What `later` is given from now on begins after what `earlier` was given.
 void wait(const c10::cuda::CUDAStream& later, const c10::cuda::CUDAStream& earlier) {
   c10::Event event(c10::DeviceType::CUDA);
@@ -48,8 +52,8 @@ void wait(const c10::cuda::CUDAStream& later, const c10::cuda::CUDAStream& earli
 }  // namespace
 
 struct SideStreamScope::Guard {
-  explicit Guard(const c10::cuda::CUDAStream& stream) : guard(stream) {}
-  c10::cuda::CUDAStreamGuard guard;
+  explicit Guard(const c10::cuda::CUDAStream& stream) : guard(stream.unwrap()) {}
+  c10::StreamGuard guard;
 };
 
 SideStreamScope::SideStreamScope() {
@@ -82,26 +86,26 @@ StepGraph::~StepGraph() {
 }
 
 void StepGraph::enter() {
-  const c10::cuda::CUDAGuard device(state_->device);
+  const c10::DeviceGuard device(on(state_->device));
   claim(this, state_->side);
   wait(state_->side, c10::cuda::getCurrentCUDAStream(state_->device));
 }
 
 void StepGraph::leave() {
   release(this);
-  const c10::cuda::CUDAGuard device(state_->device);
+  const c10::DeviceGuard device(on(state_->device));
   wait(c10::cuda::getCurrentCUDAStream(state_->device), state_->side);
 }
 
 void StepGraph::begin_capture(const StepGraph* sharing) {
   if (state_->graph) throw error(ErrorKind::Binding, "CUDA graph: expected none but one was captured before");
-  const c10::cuda::CUDAGuard device(state_->device);
+  const c10::DeviceGuard device(on(state_->device));
   claim(this, state_->side);
   try {
     // Nothing may be on its way, and memory that only other streams can use again would be missing in the graph's own.
     c10::cuda::device_synchronize();
     c10::cuda::CUDACachingAllocator::emptyCache();
-    const c10::cuda::CUDAStreamGuard stream(state_->side);
+    const c10::StreamGuard stream(state_->side.unwrap());
     state_->graph = std::make_unique<at::cuda::CUDAGraph>();
     const bool shares = sharing != nullptr && sharing->state_->graph != nullptr;
     state_->graph->capture_begin(shares ? sharing->state_->graph->pool() : c10::MempoolId_t{0, 0}, cudaStreamCaptureModeRelaxed);
@@ -116,7 +120,7 @@ void StepGraph::begin_capture(const StepGraph* sharing) {
 void StepGraph::end_capture() {
   if (!state_->capturing) throw error(ErrorKind::Binding, "CUDA graph: no capture has begun");
   try {
-    const c10::cuda::CUDAStreamGuard stream(state_->side);
+    const c10::StreamGuard stream(state_->side.unwrap());
     state_->graph->capture_end();
     state_->capturing = false;
     release(this);
@@ -130,7 +134,7 @@ void StepGraph::abandon() noexcept {
   if (state_->capturing) {
     state_->capturing = false;
     try {
-      const c10::cuda::CUDAStreamGuard stream(state_->side);
+      const c10::StreamGuard stream(state_->side.unwrap());
       state_->graph->capture_end();
     } catch (...) {  // what made the capture fail is reported by whoever saw it
     }
@@ -144,13 +148,13 @@ void StepGraph::abandon() noexcept {
 
 void StepGraph::replay() {
   if (!state_->graph || state_->capturing) throw error(ErrorKind::Binding, "CUDA graph: nothing was captured");
-  const c10::cuda::CUDAGuard device(state_->device);
+  const c10::DeviceGuard device(on(state_->device));
   state_->graph->replay();
 }
 
 void StepGraph::reset() {
   if (!state_->graph) return;
-  const c10::cuda::CUDAGuard device(state_->device);
+  const c10::DeviceGuard device(on(state_->device));
   c10::cuda::device_synchronize();
   state_->graph.reset();
 }

@@ -1,4 +1,5 @@
 /** Optimizers of the addon: multi-tensor updates on the engine thread. */
+import { refuseInCapture } from './context.ts'
 import { native } from './native.ts'
 import type { AverageHandle, ClipMode, OptimizerHandle, Options } from './native.ts'
 import { fromHandles, toHandles } from './tensor.ts'
@@ -136,6 +137,7 @@ export class NativeAverage {
 
 /** shadow ← decay · shadow + (1 − decay) · source, by position; integer tensors are copied. */
 export async function emaUpdate(shadow: readonly Tensor[], source: readonly Tensor[], decay: number): Promise<void> {
+  refuseInCapture('an average was moved', 'Use copyFrom, or move it between two passes.')
   await native.emaUpdate(
     shadow.map((t) => t.handle),
     source.map((t) => t.handle),

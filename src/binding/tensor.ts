@@ -83,6 +83,7 @@ export class Tensor {
 
   /** Accumulates gradients into the leaves, on the calling thread. In training use `await torch.backward(loss)`. */
   backward(gradient?: Tensor): void {
+    refuseInCapture('backward ran on the calling thread', 'Use torch.backward.')
     native.tensorBackward(this.handle, gradient?.handle ?? null)
   }
 

@@ -130,6 +130,7 @@ export const torch: Torch = {
   noGrad: withoutGrad,
   autocast: withAutocast,
   manualSeed(seed) {
+    refuseInCapture('the generator was seeded', 'It is seeded before each pass.')
     if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed: expected a whole number but got ${seed}`)
     native.manualSeed(seed)
   },

@@ -1,7 +1,7 @@
 /** When passes are captured, replayed and captured again, what they are fed with, and that a training through them is the same training. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { torch, type Tensor } from '../../../src/binding/index.ts'
+import { emaUpdate, torch, type Tensor } from '../../../src/binding/index.ts'
 import { Loader, randomSampler } from '../../../src/data/index.ts'
 import { evaluationPlan } from '../../../src/augment/index.ts'
 import { crossEntropyLoss } from '../../../src/losses/index.ts'
@@ -196,6 +196,26 @@ test('captured pass › a step that is not finite is left out, and leaves no gra
   }
 })
 
+test('captured pass › gradients stay where they are, and are 0 between two steps', async () => {
+  const addresses = async (graphs: Exclude<LoopParts['graphs'], undefined>): Promise<(number | null)[]> => {
+    const parts = await loopParts()
+    const [weight] = [...parts.networks.head.namedParameters().values()]
+    assert.ok(weight !== undefined)
+    const found: (number | null)[] = []
+    const onStepEnd = (): void =>
+      torch.scope(() => {
+        const { grad } = weight
+        assert.ok(grad === null || grad.toArray().every((value) => value === 0))
+        found.push(grad?.address ?? null)
+      })
+    await runTraining({ ...loopOptions, sam }, { ...parts, graphs, callbacks: [{ name: 'gradients', onStepEnd }] })
+    return found
+  }
+  const kept = await addresses(() => new RecordedPass([]))
+  assert.deepEqual([kept.length, new Set(kept).size, kept.includes(null)], [15, 1, false])
+  assert.ok((await addresses(null)).every((address) => address === null))
+})
+
 test('captured pass › resumed in the middle it goes on to the same weights', async () => {
   const whole = await train(loopOptions, { task: toldTask(), calls: [] })
   const abort = new AbortController()
@@ -282,6 +302,24 @@ test('captured pass › what a graph would repeat for ever is an error that name
       /values of the host were made a tensor inside a captured pass/,
     ],
   ]
+  const inside: [what: (images: Tensor) => unknown, message: RegExp][] = [
+    [(images) => torch.autocast('bfloat16', () => images.data()), /a value was read inside a captured pass/],
+    [(images) => images.to('cuda:0'), /a tensor was moved from cpu to cuda:0 inside a captured pass/],
+    [() => torch.manualSeed(1), /the generator was seeded inside a captured pass/],
+    [(images) => emaUpdate([images], [images], 0), /an average was moved inside a captured pass/],
+    [(images) => torch.ops.sum(images).backward(), /backward ran on the calling thread inside a captured pass/],
+  ]
+  for (const [what, message] of inside)
+    refused.push([
+      {
+        ...tintTask(),
+        async compute(networks, batch) {
+          await what(batch.images)
+          return tintTask().compute(networks, batch)
+        },
+      },
+      message,
+    ])
   for (const name of ['epoch', 'ids', 'indices', 'labelValues'] as const)
     refused.push([
       {

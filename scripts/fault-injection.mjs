@@ -1,11 +1,14 @@
 /**
  * Disturbs trainings of the whole curriculum (digits, a small network) and says what survived. Ends with 1 when anything was lost.
  *
- *   node --import tsx scripts/fault-injection.mjs [--kills 500] [--terms 50] [--damage 2000] [--disks 200] [--seed 1]
+ *   node --import tsx scripts/fault-injection.mjs [--kills 500] [--terms 50] [--damage 2000] [--disks 200]
+ *     [--processes 200] [--owners 50] [--seed 1]
  *
  * kills    SIGKILL at random moments, resumed each time to the end, compared with an undisturbed run byte by byte
  * terms    the same with SIGTERM, SIGINT and SIGHUP, each of which leaves a snapshot in the middle of an epoch
  * damage   truncated files and flipped bits in a snapshot: refused, or as whole as before
+ * processes  so many at once that claim a run folder, each with one of its own
+ * owners   so many at once that lock a run folder, one of which gets it
  * disks    disks of so many sizes that are full somewhere in a save (needs the right to mount a tmpfs)
  */
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -16,10 +19,12 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { readSnapshot } from '../src/snapshot/index.ts'
 import { Rng } from '../src/util/rng.ts'
+import { claimFolders, ownersOf } from '../tests/support/many-processes.ts'
 import { builtCommand, damageSnapshots, disturbRuns } from '../tests/support/training-faults.ts'
 
 const text = { type: 'string' }
-const { values } = parseArgs({ options: { kills: text, terms: text, damage: text, disks: text, seed: text } })
+const names = ['kills', 'terms', 'damage', 'disks', 'processes', 'owners', 'seed']
+const { values } = parseArgs({ options: Object.fromEntries(names.map((name) => [name, text])) })
 const number = (name, usual) => {
   const value = Number(values[name] ?? usual)
   if (!Number.isSafeInteger(value) || value < 0)
@@ -65,6 +70,16 @@ try {
     `damage: ${damage.damaged} times: ${damage.refused} refused, ${damage.harmless} harmless, ${damage.problems.length} taken for whole or without an earlier one`,
   )
   bad(damage.problems)
+
+  const processes = number('processes', 200)
+  const claimed = await claimFolders(join(root, 'claimed'), processes, 4)
+  const distinct = new Set(claimed.names).size
+  say(`run folders: ${processes} processes claimed ${claimed.wanted} and got ${distinct} different ones`)
+  bad(distinct === claimed.wanted ? [] : [`${claimed.wanted - distinct} are missing`])
+  const owners = number('owners', 50)
+  const { owners: got, refused, others } = await ownersOf(join(root, 'locked'), owners)
+  say(`locks: ${owners} processes, ${got} owners, ${refused} were told of another`)
+  bad(owners === 0 || (got === 1 && others.length === 0) ? [] : [`${got} owners; ${others.join()}`])
 
   const disks = number('disks', 200)
   const problems = []

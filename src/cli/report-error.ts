@@ -1,6 +1,7 @@
 /** An error as the user sees it: cause, what is kept, what to do next. Stacks only with --debug. */
 
 import { TriviumError } from '../util/errors.ts'
+import { systemAdvice } from '../util/files.ts'
 import type { Output } from './output.ts'
 
 export interface ErrorContext {
@@ -17,8 +18,14 @@ export function reportError(error: unknown, output: Output, context: ErrorContex
   if (context.kept) output.note(`kept:  ${context.kept}`)
   if (context.next) output.note(`next:  ${context.next}`)
   if (context.debug && error instanceof Error) output.note(stackOf(error))
-  else if (!(error instanceof TriviumError))
-    output.note('This looks like a defect of the program. --debug shows where it happened.')
+  else if (!(error instanceof TriviumError)) {
+    const advice = systemAdvice(error)
+    output.note(
+      advice === null
+        ? 'This looks like a defect of the program. --debug shows where it happened.'
+        : `The system refused it: ${advice}.`,
+    )
+  }
 }
 
 /** For --json: the same facts as data. */

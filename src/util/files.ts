@@ -111,6 +111,12 @@ const CAUSES: Readonly<Record<string, string>> = {
   ENOENT:
     'a folder on the way to it does not exist and cannot be made. Check the path, and that the file system is writable',
   EMFILE: 'too many open files. Raise the limit (ulimit -n)',
+  ENFILE: 'the system has too many open files. End other programs',
+}
+
+/** What to do where the system refused something, or null: it is none of what it refuses in the course of things. */
+export function systemAdvice(error: unknown): string | null {
+  return CAUSES[systemCode(error) ?? ''] ?? null
 }
 
 /** A failed write in our words: path, cause, remedy. Errors that are ours already pass through; `cause` keeps the system's. */

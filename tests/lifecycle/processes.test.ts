@@ -1,57 +1,28 @@
 /** Many processes at once: each run folder and each lock has one owner. A reader that goes away is no failure. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { claimFolders, ownersOf } from '../support/many-processes.ts'
 import { sourceCommand } from '../support/training-faults.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'trivium-processes-'))
 after(() => rmSync(root, { recursive: true, force: true }))
-const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
-
-function output(...args: string[]): Promise<string> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-    let text = ''
-    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    child.on('close', () => resolve(text))
-  })
-}
 
 test(
-  'run folder › processes that claim one at the same instant get as many different ones',
-  { timeout: 300_000 },
+  'run folder › twenty-four processes that claim one at the same instant get as many different ones',
+  { timeout: 600_000 },
   async () => {
-    const [processes, each] = [6, 20]
-    const at = String(Date.now() + 8000)
-    const texts = await Promise.all(
-      Array.from({ length: processes }, () => output(script('run-claimer.ts'), root, String(each), at)),
-    )
-    const names = texts.flatMap((text) => text.trim().split('\n'))
-    assert.equal(names.length, processes * each)
-    assert.equal(new Set(names).size, processes * each)
+    const { names, wanted } = await claimFolders(root, 24, 4)
+    assert.equal(names.length, wanted)
+    assert.equal(new Set(names).size, wanted)
   },
 )
 
-test('run lock › of processes that begin at once, one owns the folder', { timeout: 300_000 }, async () => {
-  const folder = join(root, 'locked')
-  mkdirSync(folder)
-  const children = Array.from({ length: 6 }, () => {
-    const child = spawn(process.execPath, ['--import', 'tsx', script('snapshot-writer.ts'), folder, 'lock'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    return {
-      child,
-      said: new Promise<string>((resolve) => child.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString()))),
-    }
-  })
-  const said = await Promise.all(children.map((each) => each.said))
-  assert.equal(said.filter((text) => text === 'locked\n').length, 1, said.join())
-  assert.equal(said.filter((text) => /another one holds/.test(text)).length, 5, said.join())
-  for (const { child } of children) child.kill('SIGKILL')
+test('run lock › of eight processes that begin at once, one owns the folder', { timeout: 600_000 }, async () => {
+  assert.deepEqual(await ownersOf(join(root, 'locked'), 8), { owners: 1, refused: 7, others: [] })
 })
 
 test(

@@ -7,9 +7,10 @@ const [folder = '', mode = 'loop'] = process.argv.slice(2)
 
 async function main(): Promise<void> {
   if (mode === 'lock') {
-    lockRun(folder)
+    const lock = lockRun(folder)
     process.stdout.write('locked\n')
-    setInterval(() => undefined, 1000)
+    // What nobody holds may be collected, and is free then.
+    setInterval(() => lock, 1000)
     return
   }
   const store = await SnapshotStore.open(folder, { keep: 2, logger: silentLogger })

@@ -1,6 +1,7 @@
 /**
  * What each part of the curriculum brings: plain cross-entropy, + contrastive pretraining, + a head of normalised vectors
- * without a margin, + angular margin, + SAM, + distillation from averaged weights, and plain cross-entropy for as many passes as all of these together.
+ * without a margin, + angular margin, + SAM, + distillation from averaged weights; plain cross-entropy for as many passes as all of
+ * these together; and two controls: a student that is taught all along, SAM where the network has fitted its training set.
  *
  *   node bench/ablation/run.mjs [--config bench/ablation/cifar10.yaml] [--seeds 3] [--data data] [--output ablation]
  *
@@ -64,6 +65,23 @@ const arms = (seed) => [
     phases: ['train', 'evaluate'],
     set: { 'train.epochs': 85 },
     after: 'cross-entropy',
+  },
+  {
+    name: 'distillation from the start',
+    phases: ['distill', 'evaluate'],
+    set: {
+      'distill.init_from': best(`contrast-${seed}`, 'supcon'),
+      'distill.teacher_backbone_path': best(`angular-margin-${seed}`, 'arcface'),
+      'distill.epochs': 30,
+      'distill.lr': 0.1,
+    },
+    after: '+ contrastive pretraining',
+  },
+  {
+    name: 'SAM, as long',
+    phases: ['train', 'evaluate'],
+    set: { 'train.epochs': 85, 'train.sam': true },
+    after: 'cross-entropy, as long',
   },
 ]
 const folder = (name) =>

@@ -1,6 +1,7 @@
 """The same with PyTorch and timm. Arguments: train|sam|infer NAME IMAGE_SIZE BATCH float32|bfloat16 [STEPS]
 
 COMPILE=1 in the environment puts the network through torch.compile; its time is not counted. sam: two passes as davda54/sam does them.
+DATA=1 makes each training batch anew by a DataLoader with torchvision v2's operations, WORKERS of it (0: in this process).
 """
 import json
 import os
@@ -47,18 +48,43 @@ if size == 32 and name.startswith("resnet"):
 network = network.to(memory_format=torch.channels_last).train(mode != "infer")
 if os.environ.get("COMPILE") == "1":
     network = torch.compile(network)
-images = torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
+fixed = torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
 labels = torch.zeros(batch, dtype=torch.int64)
 optimizer = torch.optim.AdamW(network.parameters(), lr=0.001, weight_decay=0.05, fused=True)
 
 
-def forward():
+def batches():
+    if os.environ.get("DATA") != "1":
+        while True:
+            yield fixed
+    from torchvision.transforms import v2
+
+    crop = v2.Compose([v2.RandomCrop(size, padding=size // 8), v2.RandomHorizontalFlip()])
+    # of a whole batch at once, which is faster than picture by picture
+    normalize = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+    pictures = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
+
+    class Pictures(torch.utils.data.Dataset):
+        def __len__(self):
+            return batch * (steps + 3)
+
+        def __getitem__(self, index):
+            return crop(pictures[index % batch])
+
+    for made in torch.utils.data.DataLoader(Pictures(), batch_size=batch, num_workers=int(os.environ.get("WORKERS", "0"))):
+        yield normalize(made).contiguous(memory_format=torch.channels_last)
+
+
+data = batches()
+
+
+def forward(images):
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
         return network(images)
 
 
 def train():
-    loss = nn.functional.cross_entropy(forward().float(), labels)
+    loss = nn.functional.cross_entropy(forward(next(data)).float(), labels)
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()
@@ -66,7 +92,8 @@ def train():
 
 
 def sam():
-    loss = nn.functional.cross_entropy(forward().float(), labels)
+    images = next(data)
+    loss = nn.functional.cross_entropy(forward(images).float(), labels)
     loss.backward()
     with torch.no_grad():
         gradients = [p.grad for p in network.parameters()]
@@ -75,7 +102,7 @@ def sam():
         for p, g in zip(network.parameters(), gradients):
             p.add_(g * (0.05 / (norm + 1e-12)))
     optimizer.zero_grad()
-    nn.functional.cross_entropy(forward().float(), labels).backward()
+    nn.functional.cross_entropy(forward(images).float(), labels).backward()
     with torch.no_grad():
         for p, weights in zip(network.parameters(), kept):
             p.copy_(weights)
@@ -86,7 +113,7 @@ def sam():
 
 def infer():
     with torch.inference_mode():
-        forward().float().numpy()
+        forward(fixed).float().numpy()
 
 
 step = {"train": train, "sam": sam, "infer": infer}[mode]

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Training steps in bfloat16 with AdamW: ours, ours with SAM, and PyTorch + timm with a fused AdamW: eager, compiled, and with SAM. The best of
+// Training steps in bfloat16 with AdamW, batches made anew for each from pictures in memory (crop, flip, normalise): ours, ours with SAM, and PyTorch + timm with a fused AdamW: eager, compiled, and with SAM. The best of
 // eager and compiled is the peer. All of them in turn (A B C … A B C …), in processes of their own; what a step is stands in bench/backbones.
 //
 //   PYTHON=/path/to/python node bench/train/table.mjs [--rounds 3] [--steps 10] [--no-compile] [PART OF A NAME]
@@ -39,7 +39,7 @@ const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1]
 
 function measure([name, [command, ...first], mode, environment], [network, size, batch]) {
   const args = [...first, mode, network, String(size), String(batch), 'bfloat16', values.steps]
-  const env = { ...process.env, OMP_WAIT_POLICY: 'PASSIVE', ...environment }
+  const env = { ...process.env, OMP_WAIT_POLICY: 'PASSIVE', DATA: '1', ...environment }
   const child = spawnSync(command, args, { encoding: 'utf8', env, cwd: join(here, '..', '..') })
   if (child.status !== 0) throw new Error(`${name}, ${network}: ${child.stderr}`)
   const { milliseconds, cpuMilliseconds } = JSON.parse(child.stdout.trim().split('\n').at(-1))

@@ -41,8 +41,8 @@ export interface Callback {
   /** After onEpochEnd of all callbacks, when it is decided whether the training is over. */
   onEpochClosed?(record: EpochRecord, isLast: boolean): void | Promise<void>
   /** Whether the epoch is the best so far, asked before onEpochEnd; the first callback with an opinion decides, else `monitor` does. */
-  isBest?(record: EpochRecord): boolean
-  /** What it keeps between epochs, as JSON; given back to `restore` by a run that goes on. */
+  isBest?(record: EpochRecord): boolean | Promise<boolean>
+  /** What it keeps between epochs, as JSON and at once; given back to `restore` by a run that goes on. */
   state?(): unknown
-  restore?(state: unknown): void
+  restore?(state: unknown): void | Promise<void>
 }

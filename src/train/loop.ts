@@ -24,6 +24,7 @@ import { HistoryWriter, type EpochRecord } from '../tracking/index.ts'
 import { NonFiniteError } from '../util/errors.ts'
 import { isBetter } from './best-epoch.ts'
 import type { Callback } from './callback.ts'
+import { statesOf } from './callback-states.ts'
 import { Control } from './control.ts'
 import { addToSums, epochRecord, measure } from './epoch.ts'
 import type { LoopOptions, LoopParts, LoopResult, Thaw } from './loop-parts.ts'
@@ -157,7 +158,7 @@ class TrainingRun {
         await this.#save(false)
         return this.#result('interrupted')
       }
-      const record = this.#closeEpoch(validation, (performance.now() - started) / 1000)
+      const record = await this.#closeEpoch(validation, (performance.now() - started) / 1000)
       history.append(record)
       const isBest = task.validate === null || this.#state.best?.epoch === record.epoch
       for (const callback of this.#callbacks) await callback.onEpochEnd?.(record, this.#control)
@@ -293,14 +294,14 @@ class TrainingRun {
     }
   }
 
-  #closeEpoch(validation: Validation, validationSeconds: number): EpochRecord {
-    const { step, updates, plateau } = this.#state
+  async #closeEpoch(validation: Validation, validationSeconds: number): Promise<EpochRecord> {
+    const { step, updates, plateau, best } = this.#state
     const epoch = this.#state.epoch + 1
     const lr = this.#learningRateAt({ step: Math.max(0, step - 1), updates: Math.max(0, updates - 1), plateau })
     const record = epochRecord(this.#parts.task.name, this.#state, { lr, validation, validationSeconds })
     const opinion = this.#callbacks.find((callback) => 'isBest' in callback)
-    const { best } = this.#state
-    const improved = best === null || (opinion?.isBest?.(record) ?? isBetter(validation, best, this.#options.monitor))
+    const { monitor } = this.#options
+    const improved = best === null || ((await opinion?.isBest?.(record)) ?? isBetter(validation, best, monitor))
     this.#state = {
       ...this.#state,
       epoch,
@@ -353,9 +354,7 @@ class TrainingRun {
 
   #savedState(): TrainingState {
     const { learningRateScale, addedSteps } = this.#control
-    const keeping = this.#callbacks.filter((callback) => 'state' in callback)
-    const callbacks = Object.fromEntries(keeping.map((callback) => [callback.name, callback.state?.()]))
-    return { ...this.#state, learningRateScale, addedSteps, callbacks }
+    return { ...this.#state, learningRateScale, addedSteps, callbacks: statesOf(this.#callbacks) }
   }
 
   async #restore(snapshot: Snapshot): Promise<void> {
@@ -372,7 +371,8 @@ class TrainingRun {
     }
     this.#control.resume(this.#state.learningRateScale, this.#state.addedSteps)
     for (const callback of this.#callbacks)
-      if (Object.hasOwn(this.#state.callbacks, callback.name)) callback.restore?.(this.#state.callbacks[callback.name])
+      if (Object.hasOwn(this.#state.callbacks, callback.name))
+        await callback.restore?.(this.#state.callbacks[callback.name])
     const { epoch, batchInEpoch } = this.#state
     // An epoch thaws before its first step: a snapshot between two epochs was written by the optimizer of the earlier one.
     if (thaw != null && epoch + Math.sign(batchInEpoch) > thaw.afterEpochs) await this.#thaw(thaw)

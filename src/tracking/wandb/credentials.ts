@@ -25,6 +25,12 @@ export function findCredentials(env: NodeJS.ProcessEnv = process.env, home: stri
       `logging.wandb.mode: online: expected WANDB_BASE_URL to be an address such as https://api.wandb.ai, got ${JSON.stringify(baseUrl)}.`,
       { option },
     )
+  if (new URL(baseUrl).username !== '' || new URL(baseUrl).password !== '')
+    throw new ConfigError(
+      `logging.wandb.mode: online: expected WANDB_BASE_URL without a name or password, got one with them for ${host}. ` +
+        'Set WANDB_API_KEY, which is sent as W&B wants it.',
+      { option },
+    )
   const fromEnvironment = (env['WANDB_API_KEY'] ?? '').trim()
   const netrc = env['NETRC'] ?? join(home, '.netrc')
   const apiKey = fromEnvironment || (passwordOf(host, textOf(netrc)) ?? '')

@@ -21,7 +21,7 @@ export interface UploaderOptions {
   readonly intervalMs?: number
   /** before the second try; doubles up to a minute. Default 2,000 */
   readonly retryMs?: number
-  /** the end of a run waits so long for a server that answers. Default 30,000; a sixth for one that does not */
+  /** the end of a run waits so long for a server that answers. Default 30,000; a sixth of it for each answer */
   readonly patienceMs?: number
 }
 
@@ -43,6 +43,8 @@ export class WandbUploader {
   #isRenewed = false
   #exitCode: number | null = null
   #failures = 0
+  /** of performance.now */
+  #answeredAt = 0
   #isComplete = false
   #isRefused = false
   /** rows that a server that refused will never have */
@@ -87,12 +89,16 @@ export class WandbUploader {
     const { patienceMs = 30_000 } = this.#options
     this.#exitCode = exitCode
     this.#wake()
-    const patience = new AbortController()
-    const limit = sleep(this.#failures > 0 ? patienceMs / 6 : patienceMs, null, { signal: patience.signal })
-    await Promise.race([this.#done, limit.catch(() => undefined)])
-    patience.abort()
+    const started = performance.now()
+    const over = new AbortController()
+    const done = this.#done.then(() => over.abort())
+    while (!over.signal.aborted) {
+      const until = Math.min(started + patienceMs, Math.max(started, this.#answeredAt) + patienceMs / 6)
+      if (until <= performance.now()) break
+      await sleep(until - performance.now(), null, { signal: over.signal }).catch(() => undefined)
+    }
     this.#stop.abort()
-    await this.#done
+    await done
     return { isComplete: this.#isComplete, unsent: this.#rows.length + this.#lost }
   }
 
@@ -180,6 +186,7 @@ export class WandbUploader {
         const answer = await request()
         if (this.#failures > 0) logger.info(`Weights & Biases: ${client.baseUrl} answers again`)
         this.#failures = 0
+        this.#answeredAt = performance.now()
         return answer
       } catch (error) {
         if (this.#stop.signal.aborted) return null

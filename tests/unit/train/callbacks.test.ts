@@ -161,6 +161,26 @@ test('callbacks › what one throws ends the training', async () => {
   await assert.rejects(runTraining(loopOptions, { ...(await loopParts()), callbacks: [failing] }), /of the user’s own/)
 })
 
+test('callbacks › a promise of isBest is waited for', async () => {
+  const parts = await loopParts()
+  const first: Callback = { name: 'first', isBest: ({ epoch }) => Promise.resolve(epoch === 1) }
+  const { state } = await runTraining(loopOptions, { ...parts, callbacks: [first] })
+  assert.equal(state.best?.epoch, 1)
+})
+
+test('callbacks › a state that JSON does not hold is refused, with the place', async () => {
+  for (const [state, words] of [
+    [{ count: 1n }, /"keeping".*state\(\)\.count is a bigint/],
+    [{ list: [1, NaN] }, /state\(\)\.list\.1 is NaN/],
+    [new Map(), /state\(\) is a Map/],
+    [Promise.resolve(1), /state\(\) is a Promise/],
+  ] as const) {
+    const keeping: Callback = { name: 'keeping', state: () => state }
+    const refusal = (error: unknown): boolean => error instanceof ConfigError && words.test(error.message)
+    await assert.rejects(runTraining(loopOptions, { ...(await loopParts()), callbacks: [keeping] }), refusal)
+  }
+})
+
 test('ask_epoch › asks when it is time, takes a number or H, and asks again after anything else', async () => {
   const answers = ['2', 'what', '0', ' h ']
   const questions: string[] = []

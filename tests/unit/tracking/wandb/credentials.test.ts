@@ -53,6 +53,10 @@ describe('wandb credentials', () => {
     assert.throws(() => findCredentials({ WANDB_API_KEY: `${key('a')} b` }, home), /some of them others/)
     for (const address of ['wandb.example', 'ftp://wandb.example', '://'])
       assert.throws(() => findCredentials({ WANDB_BASE_URL: address, WANDB_API_KEY: key('a') }, home), /WANDB_BASE_URL/)
+    const secret = { WANDB_BASE_URL: 'https://me:secret@wandb.example', WANDB_API_KEY: key('a') }
+    const isSilent = (error: unknown): boolean =>
+      error instanceof ConfigError && /WANDB_BASE_URL without/.test(error.message) && !error.message.includes('secret')
+    assert.throws(() => findCredentials(secret, home), isSilent)
   })
 
   test('netrc: quotes, comments, account, one line or many, default last', () => {

@@ -6,8 +6,8 @@ import type { Logger } from '../util/logger.ts'
 import { parseTrainingState } from './state.ts'
 
 /**
- * `last` gets its name before `best`: a process that ended between the two left the best epoch's snapshot without the second one. And what
- * `best` names may have been damaged or deleted since; then the snapshot to go on from is the best until a later epoch has one.
+ * What `best` names may have been damaged or deleted since: where the snapshot to go on from is that of the best epoch itself, it gets the
+ * name, and otherwise it takes its place until a later epoch has one.
  *
  * @param snapshot what the training goes on from
  * @returns the same, or with a state that knows of no best epoch

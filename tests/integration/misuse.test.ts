@@ -117,7 +117,10 @@ test('misuse › two callbacks that keep a state under one name, and phases that
   await assert.rejects(run('names', { callbacks: [counter('x'), counter('x')] }), /got "x" twice/)
   const own = { options: { lra: {} }, callbacks: [counter('lra')] }
   await assert.rejects(run('names', own), /got "lra" twice/)
-  assert.equal((await run('names', { callbacks: [counter('x'), { name: 'x', onStart() {} }] })).result.outcome, 'finished')
+  assert.equal(
+    (await run('names', { callbacks: [counter('x'), { name: 'x', onStart() {} }] })).result.outcome,
+    'finished',
+  )
   await assert.rejects(run('phases', { phases: ['trian' as PhaseName] }), (error: unknown) => {
     assert.ok(error instanceof ConfigError)
     assert.match(error.message, /got "trian".* Did you mean "train"\?/)

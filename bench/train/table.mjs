@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Training steps in bfloat16 with AdamW, batches made anew for each from pictures in memory (crop, flip, normalise): ours, ours with SAM, and PyTorch + timm with a fused AdamW: eager, compiled, and with SAM. The best of
-// eager and compiled is the peer. All of them in turn (A B C … A B C …), in processes of their own; what a step is stands in bench/backbones.
+// Training steps in bfloat16 with AdamW, batches made anew for each from pictures in memory (crop, flip, normalise): ours, ours with SAM, and
+// PyTorch + timm with a fused AdamW: eager, compiled, and with SAM. The best of eager and compiled is the peer. All of them in turn (A B C …
+// A B C …), in processes of their own; what a step is stands in bench/backbones.
 //
 //   PYTHON=/path/to/python node bench/train/table.mjs [--rounds 3] [--steps 10] [--no-compile] [PART OF A NAME]
 import { spawnSync } from 'node:child_process'

@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statS
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import sharp from 'sharp'
-import { reportedMetrics } from '../../src/phases/index.ts'
+import { pipelineConfigSchema, reportedMetrics } from '../../src/phases/index.ts'
 import { noPostgres, postgresPrograms, startPostgres } from '../support/postgres.ts'
 import { SweepFolder } from '../support/sweep-command.ts'
 
@@ -121,8 +121,10 @@ describe('run-pipeline sweep', () => {
         .split('\n')
         .at(-1)!
       const { entry } = JSON.parse(last) as { entry: { outcome: { attributes: object } } }
-      const formats = ['onnx', 'torchscript'] as const
-      const known = phases.flatMap((phase) => reportedMetrics(phase, { formats }))
+      const { evaluate, export: exported } = pipelineConfigSchema.parse({
+        export: { formats: ['onnx', 'torchscript'] },
+      })
+      const known = phases.flatMap((phase) => reportedMetrics(phase, { evaluate, export: exported }))
       assert.deepEqual(Object.keys(entry.outcome.attributes).sort(), [...known, 'seconds'].sort())
     }
   })

@@ -1,7 +1,7 @@
 /** From what the earlier stages left to what a phase is handed. */
 import { evaluationPlan } from '../../augment/index.ts'
 import { ConfigError } from '../../util/errors.ts'
-import type { Phase, PhaseContext } from '../context.ts'
+import { trainingPhaseNames, type Phase, type PhaseContext } from '../context.ts'
 import { settingsOf } from '../lineage-record.ts'
 import type { StageContext } from '../orchestrator.ts'
 
@@ -35,6 +35,7 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
       imageSize: data.imageSize,
       precision: config.precision,
       workers: config.data.workers,
+      augmentations: trainingPhaseNames.map((name) => config[name as 'train'].augmentations),
       order: config.data,
     },
     createBackbone,

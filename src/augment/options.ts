@@ -1,5 +1,6 @@
 /** What a configuration may say under `augmentations`: a map, applied in the order of the registry, or a list, applied in its own. */
 import { z } from 'zod'
+import { snakeCase } from '../util/snake-case.ts'
 import type { HorizontalFlipOptions } from './horizontal-flip.ts'
 import { augmentationKeys, definitions } from './registry.ts'
 import type { AugmentationKey, AugmentationMap } from './registry.ts'
@@ -14,8 +15,6 @@ const shape = Object.fromEntries(
 )
 
 const mapSchema: z.ZodType<AugmentationMap> = z.strictObject(shape)
-
-const snakeCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** Keys that mean something without a value, in both spellings. */
 const bareKeys = augmentationKeys.filter((key) => definitions[key].standard !== undefined)

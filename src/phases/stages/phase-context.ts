@@ -6,7 +6,7 @@ import { settingsOf } from '../lineage-record.ts'
 import type { StageContext } from '../orchestrator.ts'
 
 /** @throws {ConfigError} when the data or model stage did not run before */
-export function phaseContext(context: StageContext, stage: string): PhaseContext {
+function phaseContext(context: StageContext, stage: string): PhaseContext {
   const { config, data, createBackbone } = context
   if (data === null)
     throw new ConfigError(

@@ -3,6 +3,7 @@
 
 #include "augment/plan.h"
 #include "augment/resize.h"
+#include "bindings/arrays.h"
 #include "bindings/convert.h"
 #include "bindings/environment.h"
 #include "bindings/register.h"
@@ -130,10 +131,12 @@ class ResizeWorker : public Napi::AsyncWorker {
   }
 
   void OnOK() override {
-    if (failure_) return deferred.Reject(to_js(Env(), *failure_).Value());
-    auto array = Napi::Uint8Array::New(Env(), result_.size());
-    if (!result_.empty()) std::memcpy(array.Data(), result_.data(), result_.size());
-    deferred.Resolve(array);
+    settle(Env(), deferred, [&]() -> Napi::Value {
+      if (failure_) throw to_js(Env(), *failure_);
+      auto array = new_array<Napi::Uint8Array>(Env(), result_.size());
+      if (!result_.empty()) std::memcpy(array.Data(), result_.data(), result_.size());
+      return array;
+    });
   }
 
   Napi::Promise::Deferred deferred;

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "bindings/arrays.h"
 #include "bindings/convert.h"
 #include "bindings/environment.h"
 #include "bindings/register.h"
@@ -36,8 +37,10 @@ class PoolJob : public Napi::AsyncWorker {
   }
 
   void OnOK() override {
-    if (failure_) return deferred.Reject(to_js(Env(), *failure_).Value());
-    deferred.Resolve(finish_(Env()));
+    settle(Env(), deferred, [&]() -> Napi::Value {
+      if (failure_) throw to_js(Env(), *failure_);
+      return finish_(Env());
+    });
   }
 
   Napi::Promise::Deferred deferred;
@@ -63,7 +66,7 @@ Napi::Uint8Array bytes_of(const Napi::Value& value, const char* what) {
 
 /// `room`, when the caller lends one of `length` bytes; else new memory.
 Napi::Uint8Array room_for(const Napi::CallbackInfo& info, size_t at, size_t length) {
-  if (info.Length() <= at || info[at].IsUndefined()) return Napi::Uint8Array::New(info.Env(), length);
+  if (info.Length() <= at || info[at].IsUndefined()) return new_array<Napi::Uint8Array>(info.Env(), length);
   const auto room = bytes_of(info[at], "room");
   if (room.ElementLength() != length) throw error(ErrorKind::Shape, "room: expected ", length, " bytes but got ", room.ElementLength());
   return room;
@@ -105,7 +108,7 @@ std::vector<data::EncodedPicture> pictures_of(const Napi::Array& list) {
 }
 
 Napi::Uint8Array to_bytes(Napi::Env env, const std::vector<uint64_t>& hashes) {
-  auto out = Napi::Uint8Array::New(env, hashes.size() * 8);
+  auto out = new_array<Napi::Uint8Array>(env, hashes.size() * 8);
   if (!hashes.empty()) std::memcpy(out.Data(), hashes.data(), hashes.size() * 8);
   return out;
 }
@@ -143,9 +146,9 @@ Napi::Value decode_batch(const Napi::CallbackInfo& info) {
         batch->result = data::decode_batch(batch->pictures, batch->geometry, threads, out, batch->stop);
       },
       [batch, reference](Napi::Env env) {
-        auto done = Napi::Uint8Array::New(env, batch->result.done.size());
+        auto done = new_array<Napi::Uint8Array>(env, batch->result.done.size());
         std::copy(batch->result.done.begin(), batch->result.done.end(), done.Data());
-        auto sizes = Napi::Int32Array::New(env, batch->result.sizes.size());
+        auto sizes = new_array<Napi::Int32Array>(env, batch->result.sizes.size());
         std::copy(batch->result.sizes.begin(), batch->result.sizes.end(), sizes.Data());
         auto object = Napi::Object::New(env);
         object.Set("pixels", reference->Value().Get("pixels"));

@@ -33,4 +33,16 @@ auto guarded(Napi::Env env, Body&& body) {
   }
 }
 
+/// Settles a promise with what `make` gives, or with what it throws: what leaves a callback of Node's ends the process.
+template <typename Make>
+void settle(Napi::Env env, const Napi::Promise::Deferred& deferred, Make&& make) {
+  try {
+    deferred.Resolve(std::forward<Make>(make)());
+  } catch (const Napi::Error& error) {
+    deferred.Reject(error.Value());
+  } catch (...) {
+    deferred.Reject(to_js(env, describe(std::current_exception())).Value());
+  }
+}
+
 }  // namespace trivium::bindings

@@ -81,14 +81,10 @@ void Queue::settle(Napi::Env env, Job* raw) {
   if (env == nullptr) return;
   const Napi::HandleScope scope(env);
   if (--pending_ == 0) wake_.Unref(env);
-  try {
-    if (job->failure) job->deferred.Reject(to_js(env, *job->failure).Value());
-    else job->deferred.Resolve(job->resolve(env));
-  } catch (const Napi::Error& error) {
-    job->deferred.Reject(error.Value());
-  } catch (...) {
-    job->deferred.Reject(to_js(env, describe(std::current_exception())).Value());
-  }
+  bindings::settle(env, job->deferred, [&]() -> Napi::Value {
+    if (job->failure) throw to_js(env, *job->failure);
+    return job->resolve(env);
+  });
 }
 
 void Queue::halt() {

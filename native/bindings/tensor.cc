@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "bindings/arrays.h"
 #include "bindings/convert.h"
 #include "bindings/environment.h"
 #include "bindings/register.h"
@@ -53,9 +54,9 @@ Napi::Value tensor_from(const Napi::CallbackInfo& info) {
   return wrap_tensor(info.Env(), tensor);
 }
 
-template <typename Element, typename Array>
+template <typename Array>
 Napi::Value copy_out(Napi::Env env, const torch::Tensor& tensor) {
-  auto array = Array::New(env, static_cast<size_t>(tensor.numel()));
+  auto array = new_array<Array>(env, static_cast<size_t>(tensor.numel()));
   if (tensor.numel() > 0) std::memcpy(array.Data(), tensor.const_data_ptr(), tensor.nbytes());
   return array;
 }
@@ -68,14 +69,14 @@ Napi::Value tensor_data(const Napi::CallbackInfo& info) {
   if (tensor.scalar_type() == torch::kHalf || tensor.scalar_type() == torch::kBFloat16) tensor = tensor.to(torch::kFloat32);
   tensor = tensor.contiguous();
   switch (tensor.scalar_type()) {
-    case torch::kFloat32: return copy_out<float, Napi::Float32Array>(env, tensor);
-    case torch::kFloat64: return copy_out<double, Napi::Float64Array>(env, tensor);
-    case torch::kInt64: return copy_out<int64_t, Napi::BigInt64Array>(env, tensor);
-    case torch::kInt32: return copy_out<int32_t, Napi::Int32Array>(env, tensor);
-    case torch::kInt16: return copy_out<int16_t, Napi::Int16Array>(env, tensor);
-    case torch::kInt8: return copy_out<int8_t, Napi::Int8Array>(env, tensor);
+    case torch::kFloat32: return copy_out<Napi::Float32Array>(env, tensor);
+    case torch::kFloat64: return copy_out<Napi::Float64Array>(env, tensor);
+    case torch::kInt64: return copy_out<Napi::BigInt64Array>(env, tensor);
+    case torch::kInt32: return copy_out<Napi::Int32Array>(env, tensor);
+    case torch::kInt16: return copy_out<Napi::Int16Array>(env, tensor);
+    case torch::kInt8: return copy_out<Napi::Int8Array>(env, tensor);
     case torch::kUInt8:
-    case torch::kBool: return copy_out<uint8_t, Napi::Uint8Array>(env, tensor);
+    case torch::kBool: return copy_out<Napi::Uint8Array>(env, tensor);
     default: throw error(ErrorKind::Binding, "cannot read a tensor of type ", dtype_name(tensor.scalar_type()), " from JavaScript");
   }
 }

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
+#include <exception>
 #include <thread>
 
 #include "augment/resize.h"
@@ -78,8 +78,8 @@ void for_each_picture(const std::vector<EncodedPicture>& pictures, int threads, 
   for (int64_t i = 1; i < std::min<int64_t>(threads, count); ++i) {
     try {
       others.emplace_back(run);
-    } catch (const std::system_error&) {
-      break;  // no more threads to be had: those that run do the work
+    } catch (const std::exception&) {
+      break;  // no more threads, or no memory for them: those that run do the work
     }
   }
   run();

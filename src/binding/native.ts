@@ -302,6 +302,7 @@ export interface Addon {
   exitNow(code: number): never
   /** Ends the native threads; called as the process exits. */
   halt(): void
+  drain(): Promise<void>
 }
 
 const kinds: Record<string, new (...args: ConstructorParameters<typeof TriviumError>) => TriviumError> = {

@@ -1,7 +1,8 @@
-/** What keeps the passes of a phase from being captured as a CUDA graph (compile). */
+/** What keeps the passes of a phase from being captured as a CUDA graph (compile): said before anything is trained. */
 import type { BackboneOptions } from '../models/index.ts'
 import { ConfigError } from '../util/errors.ts'
-import type { PhaseName } from './context.ts'
+import type { PhaseContext, PhaseName } from './context.ts'
+import type { NetworkSpec } from './networks.ts'
 import type { SupConOptions } from './options/supcon.ts'
 import type { MixingOptions, TrainingOptions } from './options/training.ts'
 
@@ -23,9 +24,11 @@ function ofBackbone(section: string, backbone: Partial<BackboneOptions>): Obstac
   return found
 }
 
-function obstacles(name: PhaseName, options: Options, general: BackboneOptions): Obstacle[] {
+function obstacles(name: PhaseName, options: Options, defaults: PhaseContext['defaults']): Obstacle[] {
   const found =
-    options.backbone === null ? ofBackbone('backbone', general) : ofBackbone(`${name}.backbone`, options.backbone)
+    options.backbone === null
+      ? ofBackbone('backbone', defaults.backbone)
+      : ofBackbone(`${name}.backbone`, options.backbone)
   const add = (key: string, why: string): void => void found.push({ key: `${name}.${key}`, why })
   if (options.useManifoldMixup === true)
     add('use_manifold_mixup', 'mixes at a depth that the host chooses for each batch')
@@ -34,32 +37,22 @@ function obstacles(name: PhaseName, options: Options, general: BackboneOptions):
   return found
 }
 
-/**
- * Where `compile` is asked for on a device that captures.
- *
- * @param general the backbone of phases that name none
- * @throws {ConfigError} naming both keys, where a pass cannot be the same work for every batch
- */
+/** @throws {ConfigError} naming both keys, where a pass cannot be the same work for every batch */
 export function checkCompile(
   name: PhaseName,
   options: TrainingOptions,
-  device: string,
-  general: BackboneOptions,
+  { defaults }: Pick<PhaseContext, 'defaults'>,
 ): void {
-  if (!options.compile || device === 'cpu') return
-  const [first] = obstacles(name, options, general)
+  const [first] = obstacles(name, options, defaults)
   if (first !== undefined) throw refusal(name, first)
 }
 
 /** @throws {ConfigError} where a teacher, whose pass is captured with the student's, cannot be */
-export function checkCompiledTeacher(
-  { compile }: Pick<TrainingOptions, 'compile'>,
-  device: string,
-  teacher: BackboneOptions,
-): void {
-  if (!compile || device === 'cpu') return
-  const [first] = ofBackbone('the teacher’s backbone', inEvaluation(teacher))
-  if (first !== undefined) throw refusal('distill', first)
+export function checkCompiledTeachers(name: PhaseName, compile: boolean, teachers: readonly NetworkSpec[]): void {
+  const [first] = compile
+    ? teachers.flatMap(({ backbone }) => ofBackbone('the teacher’s backbone', inEvaluation(backbone)))
+    : []
+  if (first !== undefined) throw refusal(name, first)
 }
 
 /** A teacher evaluates: what acts in training alone is no obstacle. */

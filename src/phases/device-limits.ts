@@ -19,9 +19,10 @@ export function checkDevice(
 ): void {
   if ((options.precision ?? defaults.precision) === 'float16' && device === 'cpu')
     logger.warn(`${name}: most CPUs compute float16 in software, many times slower; bfloat16 is made for them`)
-  if (options.compile && device === 'cpu')
+  if (!options.compile) return
+  if (device === 'cpu')
     logger.info(`${name}: compile changes nothing on the CPU; the kernels were compiled with the addon`)
-  checkCompile(name, options, device, defaults.backbone)
+  else checkCompile(name, options, { defaults })
 }
 
 /** What passes are captured on; null where they run eagerly. */

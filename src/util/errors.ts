@@ -24,9 +24,19 @@ export abstract class TriviumError extends Error {
 
 /** The reason of an error, or of what caused it. */
 export function errorReason(error: unknown): ErrorReason | null {
-  for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++)
+  for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++) {
     if (current instanceof TriviumError && current.reason !== null) return current.reason
+    if (lacksMemory(current)) return 'out of memory'
+  }
   return null
+}
+
+/** Whether JavaScript's engine, Node or the system's loader of libraries was refused memory. */
+export function lacksMemory(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  if (error instanceof RangeError) return /^Array buffer allocation failed/.test(error.message)
+  if (code === 'ERR_DLOPEN_FAILED') return /failed to map segment|cannot allocate memory/i.test(error.message)
+  return code === 'ENOMEM' || code === 'ERR_MEMORY_ALLOCATION_FAILED'
 }
 
 /** A configuration value, flag or option is wrong. */

@@ -6,7 +6,7 @@ import { open, readdir, rename, rm } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { SnapshotError } from './errors.ts'
+import { lacksMemory, SnapshotError } from './errors.ts'
 
 /**
  * Writes a file so that a crash at any moment leaves the old content or the new one, never a part.
@@ -109,9 +109,10 @@ const CAUSES: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder. Name a file in it',
   EEXIST: 'a file of that name is in the way. Rename it or choose another folder',
   ENOENT:
-    'it, or a folder on the way to it, does not exist and cannot be made. Check the path, and that the file system is writable',
+    'a folder on the way to it does not exist and cannot be made. Check the path, and that the file system is writable',
   EMFILE: 'too many open files. Raise the limit (ulimit -n)',
   ENFILE: 'the system has too many open files. End other programs',
+  ENOMEM: 'it has not enough memory. Lower batch_size or image_size, or end other programs',
 }
 
 /** What to do where the system refused something, or null: it is none of what it refuses in the course of things. */
@@ -143,6 +144,7 @@ export function systemCode(error: unknown): string | null {
   for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++) {
     const { code, errno } = current as NodeJS.ErrnoException
     if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return code
+    if (lacksMemory(current)) return 'ENOMEM'
     // Node has no name for it.
     if (errno === -constants.errno.EDQUOT) return 'EDQUOT'
   }

@@ -87,6 +87,12 @@ test('ensemble › together they have the mean of their probabilities and of the
     assert.ok(Math.abs(energy(own) - (energy(rows[0] ?? []) + energy(rows[1] ?? [])) / 2) < 1e-3)
   }
   const listed = await run(['evaluate'], { evaluate: { ensemble: [join(folder, 'cycle-0*')] } })
+  const again = await logits()
+  // Which image and by how much, should two evaluations of the same weights ever differ.
+  const differing = [...again].flatMap((value, at) =>
+    value === together[at] ? [] : [`image ${Math.floor(at / 10)}, class ${at % 10}: ${together[at]}, then ${value}`],
+  )
+  assert.deepEqual(differing, [])
   assert.deepEqual(listed.phases[0]?.metrics, phases[0]?.metrics)
 })
 

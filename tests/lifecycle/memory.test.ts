@@ -22,11 +22,26 @@ function train(name: string, megabytes: number | null, microBatch: string): { co
   return { code: status, text: stdout + stderr }
 }
 
+for (const what of ['data', 'records', 'resize', 'decode'])
+  test(
+    `memory › an array that there is no memory for is an error, not the end of the process: ${what}`,
+    { skip },
+    () => {
+      const script = fileURLToPath(new URL('short-arrays.ts', import.meta.url))
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', script, what], {
+        encoding: 'utf8',
+      })
+      assert.match(stdout, /^BindingError: out of memory/, stdout + stderr)
+      assert.equal(status, 5)
+    },
+  )
+
 test(
   'memory › what the system refuses ends a step with numbers, remedy and exit code 5',
   { timeout: 300_000, skip },
   () => {
-    for (const megabytes of [20, 200]) {
+    // Of much less, Node itself is short now and then.
+    for (const megabytes of [80, 200]) {
       const { code, text } = train('whole', megabytes, 'none')
       assert.equal(code, 5, text)
       assert.match(

@@ -3,22 +3,18 @@
  *
  *   <folder> <name> <megabytes> <micro_batch>
  */
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { exitCodeOf } from '../../src/cli/exit-codes.ts'
 import { newestRun, pipelineConfigSchema, runPipeline } from '../../src/phases/index.ts'
 import type { Callback } from '../../src/train/index.ts'
 import { silentLogger, type Logger } from '../../src/util/logger.ts'
+import { limitAddressSpace } from './limit-memory.ts'
 
 const [directory = '.', name = 'run', megabytes = '100', microBatch = 'none'] = process.argv.slice(2)
 
-/** What the process has of address space, and so much more, is all that it gets. */
 const limit: Callback = {
   name: 'limit',
   onStart() {
-    const [, kilobytes = '0'] = /VmSize:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
-    const bytes = Number(kilobytes) * 1024 + Number(megabytes) * 2 ** 20
-    execFileSync('prlimit', ['--pid', String(process.pid), `--as=${bytes}`])
+    limitAddressSpace(Number(megabytes))
   },
   onStepEnd({ step }) {
     process.stdout.write(`step ${step}\n`)

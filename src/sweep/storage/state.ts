@@ -121,7 +121,7 @@ export class StudyState {
   }
 }
 
-function newTrial(number: number, params: Params, attributes: Readonly<Record<string, Json>>): Trial {
+export function newTrial(number: number, params: Params, attributes: Readonly<Record<string, Json>>): Trial {
   return {
     number,
     state: 'waiting',
@@ -137,7 +137,7 @@ function newTrial(number: number, params: Params, attributes: Readonly<Record<st
   }
 }
 
-function withReport(reports: readonly Report[], step: number, value: number): Report[] {
+export function withReport(reports: readonly Report[], step: number, value: number): Report[] {
   return [...reports.filter((report) => report.step !== step), { step, value }].sort((a, b) => a.step - b.step)
 }
 

@@ -36,6 +36,16 @@ describe('exit codes', () => {
       'CUDA out of memory. Tried to allocate 20 GiB',
     ])
       assert.equal(exitCodeOf(translate(Object.assign(new Error(words), { kind: 'binding' }))), 5)
+    for (const [error, code] of [
+      [new RangeError('Array buffer allocation failed'), 5],
+      [Object.assign(new Error('a.node: failed to map segment from shared object'), { code: 'ERR_DLOPEN_FAILED' }), 5],
+      [Object.assign(new Error('spawn ENOMEM'), { code: 'ENOMEM' }), 5],
+      [new RangeError('Invalid array length'), 1],
+      [Object.assign(new Error('a.node: undefined symbol: b'), { code: 'ERR_DLOPEN_FAILED' }), 1],
+    ] as const) {
+      assert.equal(exitCodeOf(error), code, error.message)
+      assert.equal(exitCodeOf(new ShapeError('while it trained', { cause: error })), code, error.message)
+    }
   })
 
   it('know a run that another process works on', () => {

@@ -4,12 +4,12 @@
  *   node --import tsx scripts/fault-injection.mjs [--kills 500] [--terms 50] [--damage 2000] [--disks 200]
  *     [--processes 200] [--owners 50] [--seed 1]
  *
- * kills    SIGKILL at random moments, resumed each time to the end, compared with an undisturbed run byte by byte
- * terms    the same with SIGTERM, SIGINT and SIGHUP, each of which leaves a snapshot in the middle of an epoch
- * damage   truncated files and flipped bits in a snapshot: refused, or as whole as before
+ * kills      SIGKILL at random moments, resumed each time to the end, compared with an undisturbed run byte by byte
+ * terms      the same with SIGTERM, SIGINT and SIGHUP, each of which leaves a snapshot in the middle of an epoch
+ * damage     truncated files and flipped bits in a snapshot: refused, or as whole as before
  * processes  so many at once that claim a run folder, each with one of its own
- * owners   so many at once that lock a run folder, one of which gets it
- * disks    disks of so many sizes that are full somewhere in a save (needs the right to mount a tmpfs)
+ * owners     so many at once that lock a run folder, one of which gets it
+ * disks      disks of so many sizes that are full somewhere in a save (needs the right to mount a tmpfs)
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'

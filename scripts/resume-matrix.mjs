@@ -3,7 +3,7 @@
  *
  *   node --import tsx scripts/resume-matrix.mjs [--every 1]
  *
- * every   takes each so-manieth of the 192 cells
+ * every   n: one in n of the 192 cells
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

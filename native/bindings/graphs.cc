@@ -30,6 +30,7 @@ Napi::Value create_graph(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// f(graph) → Promise<void>
 template <void (StepGraph::*Step)()>
 Napi::Value call(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env()).engine.submit(info.Env(), 0, [graph = GraphWrap::of(info[0])] {
@@ -47,14 +48,6 @@ Napi::Value begin(const Napi::CallbackInfo& info) {
   });
 }
 
-// graphAbandon(graph) → Promise<void>
-Napi::Value abandon(const Napi::CallbackInfo& info) {
-  return Environment::of(info.Env()).engine.submit(info.Env(), 0, [graph = GraphWrap::of(info[0])] {
-    graph->abandon();
-    return [](Napi::Env env) { return env.Undefined(); };
-  });
-}
-
 }  // namespace
 
 void register_graphs(Napi::Env env, Napi::Object exports) {
@@ -64,7 +57,7 @@ void register_graphs(Napi::Env env, Napi::Object exports) {
   export_function<call<&StepGraph::leave>>(env, exports, "graphLeave");
   export_function<begin>(env, exports, "graphBegin");
   export_function<call<&StepGraph::end_capture>>(env, exports, "graphEnd");
-  export_function<abandon>(env, exports, "graphAbandon");
+  export_function<call<&StepGraph::abandon>>(env, exports, "graphAbandon");
   export_function<call<&StepGraph::replay>>(env, exports, "graphReplay");
   export_function<call<&StepGraph::reset>>(env, exports, "graphReset");
 }

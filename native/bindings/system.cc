@@ -93,13 +93,6 @@ Napi::Value halt(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// drain() → Promise<void>: settles once everything queued on the engine before it has run
-Napi::Value drain(const Napi::CallbackInfo& info) {
-  return Environment::of(info.Env()).engine.submit(info.Env(), 0, [] {
-    return Queue::Resolve([](Napi::Env env) { return env.Undefined(); });
-  });
-}
-
 }  // namespace
 
 void register_system(Napi::Env env, Napi::Object exports) {
@@ -113,7 +106,6 @@ void register_system(Napi::Env env, Napi::Object exports) {
   export_function<device_memory>(env, exports, "deviceMemory");
   export_function<exit_now>(env, exports, "exitNow");
   export_function<halt>(env, exports, "halt");
-  export_function<drain>(env, exports, "drain");
 }
 
 }  // namespace trivium::bindings

@@ -87,8 +87,8 @@ StepGraph::~StepGraph() {
 
 void StepGraph::enter() {
   const c10::DeviceGuard device(on(state_->device));
-  claim(this, state_->side);
   wait(state_->side, c10::cuda::getCurrentCUDAStream(state_->device));
+  claim(this, state_->side);  // last: whoever failed to enter does not leave
 }
 
 void StepGraph::leave() {

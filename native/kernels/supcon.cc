@@ -36,7 +36,11 @@ constexpr double kLowest = -1e30;
 class Tiles {
  public:
   Tiles(const Tensor& rows, double temperature, int64_t tile)
-      : rows_(rows), scale_(1 / temperature), tile_(tile), products_(at::empty({tile * tile}, rows.options())), other_(at::empty_like(products_)) {}
+      : rows_(rows),
+        scale_(1 / temperature),
+        tile_(tile),
+        products_(at::empty({tile * tile}, rows.options())),
+        other_(at::empty_like(products_)) {}
 
   int64_t count() const { return (rows_.size(0) + tile_ - 1) / tile_; }
   int64_t begin(int64_t index) const { return index * tile_; }
@@ -106,8 +110,8 @@ struct Classes {
   Tensor positives;  // [N] how many others have the class of a row, in the type of the embeddings
 };
 
-/// The distinct labels numbered from 0 in ascending order. Not by `unique`, whose result is as long as there are distinct ones: a host would
-/// wait for the device to know it, and a captured pass (core/step_graph.h) could not.
+/// The distinct labels numbered from 0 in ascending order. Not by `unique`, whose result is as long as there are distinct ones: a host
+/// would wait for the device to know it, and a captured pass (core/step_graph.h) could not.
 Tensor numbered(const Tensor& labels) {
   const auto [sorted, order] = at::sort(labels);
   const int64_t count = labels.size(0);
@@ -144,8 +148,8 @@ Tensor mean_positive(const Tensor& rows, const Classes& classes, double temperat
   return sums.div_(classes.positives.clamp_min(1));
 }
 
-/// What the positives pull at each row, times `temperature` [N, D]: as anchor Σ_p z_p / |P|, and as the positive of the others of its class,
-/// whose |P| is the same.
+/// What the positives pull at each row, times `temperature` [N, D]: as anchor Σ_p z_p / |P|, and as the positive of the others of its
+/// class, whose |P| is the same.
 Tensor pulls(const Tensor& rows, const Classes& classes, const Tensor& weight) {
   const auto pull = weight.div(classes.positives.clamp_min(1)).unsqueeze(1);
   return classes.sums.index_select(0, classes.own).add_(classes.batch.index_select(0, classes.own)).sub_(rows, 2).mul_(pull).neg_();

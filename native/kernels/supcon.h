@@ -20,7 +20,8 @@ struct ContrastMemory {
 /// no row has a positive. Gradients flow into both sides of a product of the batch with itself, and into no memory.
 ///
 /// float32 or float64 on any device, computed in that type also inside autocast. Beside the gradient of the size of `embeddings` it takes a
-/// few tiles of tile × tile and a few vectors of N. A batch of one tile without a memory makes its gradient in the forward pass and keeps it.
+/// few tiles of tile × tile and a few vectors of N. A batch of one tile without a memory makes its gradient in the forward pass and keeps
+/// it.
 /// tile: rows and columns of a tile; 0 chooses by device.
 torch::Tensor supcon_loss(const torch::Tensor& embeddings, const torch::Tensor& labels, double temperature, const ContrastMemory& memory = {},
                           int64_t tile = 0);

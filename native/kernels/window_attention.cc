@@ -7,41 +7,24 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <utility>
 #include <vector>
 
 #include "core/error.h"
-#include "kernels/vectors.h"
+#include "kernels/attention_head.h"
 
 namespace trivium::kernels {
 namespace {
 
-constexpr int64_t kRows = 32;  // queries that are worked on together
 constexpr float kSmallestNorm = 1e-12F;
 
-/// Sizes of one window of one head; `_p`: filled up to whole vectors.
-struct Sizes {
-  int64_t tokens, depth, tokens_p, depth_p, heads, windows;
+/// Of one head in one window, and how many there are of both.
+struct Sizes : HeadSizes {
+  int64_t heads = 0, windows = 0;
 };
 
-/// Everything that is made on the way, for one window of one head.
-struct Scratch {
-  explicit Scratch(const Sizes& s)
-      : memory(static_cast<size_t>(8 * s.tokens_p * s.depth_p + 2 * kRows * s.tokens_p + 2 * kRows * s.depth_p + 2 * s.tokens_p), 0.0F) {
-    float* at = memory.data();
-    const auto take = [&](int64_t count) { return std::exchange(at, at + count); };
-    const int64_t square = s.tokens_p * s.depth_p;
-    query = take(square), key = take(square), value = take(square), key_t = take(square), value_t = take(square);
-    query_gradient = take(square), key_gradient = take(square), value_gradient = take(square);
-    weights = take(kRows * s.tokens_p), changes = take(kRows * s.tokens_p),
-    result = take(kRows * s.depth_p), outer = take(kRows * s.depth_p), query_inverse = take(s.tokens_p), key_inverse = take(s.tokens_p);
-  }
-  std::vector<float> memory;
-  float *query, *key, *value, *key_t, *value_t, *key_gradient, *value_gradient, *query_gradient;  // [tokens_p, depth_p], _t the other way
-  float *weights, *changes;                                                                       // [kRows, tokens_p]
-  float *result, *outer;                                                                          // [kRows, depth_p]
-  float *query_inverse, *key_inverse;                                                             // [tokens_p] 1 / length
+struct Scratch : HeadScratch {
+  explicit Scratch(const HeadSizes& s) : HeadScratch(s), query_inverse(static_cast<size_t>(s.tokens)), key_inverse(query_inverse) {}
+  std::vector<float> query_inverse, key_inverse;  // [tokens] 1 / length
 };
 
 /// To length `length`; returns 1 over what it was, 0 for zeros.
@@ -69,8 +52,7 @@ TRIVIUM_INLINE void gather(const Element* qkv, const int64_t* order, const Sizes
 
 /// softmax(q kᵀ + bias + mask) of the queries [first, first + count): [count, tokens_p], 0 beyond the tokens.
 TRIVIUM_INLINE void attend(const Sizes& s, int64_t first, int64_t count, const float* bias, const float* mask, Scratch& at) {
-  std::memset(at.weights, 0, sizeof(float) * static_cast<size_t>(count * s.tokens_p));
-  multiply(at.query + first * s.depth_p, s.depth_p, 1, at.key_t, s.tokens_p, count, s.depth, at.weights);
+  score(s, first, count, at);
   for (int64_t i = 0; i < count; ++i) {
     float* row = at.weights + i * s.tokens_p;
     const float* own = bias + (first + i) * s.tokens;
@@ -96,11 +78,10 @@ template <typename Element>
 TRIVIUM_INLINE void forward_window(const Element* qkv, const int64_t* order, const Sizes& s, int64_t head, float scale, const float* bias,
                                    const float* mask, Scratch& at, Element* out) {
   gather(qkv, order, s, head, scale, at);
-  for (int64_t first = 0; first < s.tokens; first += kRows) {
-    const int64_t count = std::min(kRows, s.tokens - first);
+  for (int64_t first = 0; first < s.tokens; first += kQueries) {
+    const int64_t count = std::min(kQueries, s.tokens - first);
     attend(s, first, count, bias, mask, at);
-    std::memset(at.result, 0, sizeof(float) * static_cast<size_t>(count * s.depth_p));
-    multiply(at.weights, s.tokens_p, 1, at.value, s.depth_p, count, s.tokens, at.result);
+    mix(s, count, at);
     for (int64_t i = 0; i < count; ++i) {
       write_vector(at.result + i * s.depth_p, s.depth, out + order[first + i] * s.heads * s.depth + head * s.depth);
     }
@@ -123,23 +104,18 @@ template <typename Element>
 TRIVIUM_INLINE float backward_window(const Element* qkv, const Element* gradient, const int64_t* order, const Sizes& s, int64_t head,
                                      float scale, const float* bias, const float* mask, Scratch& at, Element* qkv_gradient,
                                      float* bias_gradient) {
-  const int64_t width = s.heads * s.depth, square = s.tokens_p * s.depth_p;
+  const int64_t width = s.heads * s.depth;
   gather(qkv, order, s, head, scale, at);
-  transpose(at.value, s.tokens, s.depth, s.depth_p, at.value_t, s.tokens_p);
-  for (float* sums : {at.query_gradient, at.key_gradient, at.value_gradient}) {
-    std::memset(sums, 0, sizeof(float) * static_cast<size_t>(square));
-  }
-  for (int64_t first = 0; first < s.tokens; first += kRows) {
-    const int64_t count = std::min(kRows, s.tokens - first);
+  start_gradients(s, at);
+  for (int64_t first = 0; first < s.tokens; first += kQueries) {
+    const int64_t count = std::min(kQueries, s.tokens - first);
     attend(s, first, count, bias, mask, at);
     for (int64_t i = 0; i < count; ++i) {
       read_vector(gradient + order[first + i] * width + head * s.depth, s.depth, at.outer + i * s.depth_p);
     }
-    std::memset(at.changes, 0, sizeof(float) * static_cast<size_t>(count * s.tokens_p));
-    multiply(at.outer, s.depth_p, 1, at.value_t, s.tokens_p, count, s.depth, at.changes);
-    for (int64_t i = 0; i < count; ++i) {  // through the softmax
-      float *weight = at.weights + i * s.tokens_p, *change = at.changes + i * s.tokens_p, *sums = bias_gradient + (first + i) * s.tokens;
-      softmax_backward(weight, change, s.tokens_p);
+    add_gradients(s, first, count, at);
+    for (int64_t i = 0; i < count; ++i) {
+      float *change = at.changes + i * s.tokens_p, *sums = bias_gradient + (first + i) * s.tokens;
       Floats c, sum;
       int64_t j = 0;
       for (; j + kLanes <= s.tokens; j += kLanes) {
@@ -149,9 +125,6 @@ TRIVIUM_INLINE float backward_window(const Element* qkv, const Element* gradient
       }
       for (; j < s.tokens; ++j) sums[j] += change[j];
     }
-    multiply(at.weights, 1, s.tokens_p, at.outer, s.depth_p, s.tokens, count, at.value_gradient);
-    multiply(at.changes, s.tokens_p, 1, at.key, s.depth_p, count, s.tokens, at.query_gradient + first * s.depth_p);
-    multiply(at.changes, 1, s.tokens_p, at.query + first * s.depth_p, s.depth_p, s.tokens, count, at.key_gradient);
   }
   float scale_gradient = 0;
   for (int64_t t = 0; t < s.tokens; ++t) {
@@ -219,8 +192,6 @@ TRIVIUM_CLONES void backward_bfloat(const Job& job, int64_t begin, int64_t end, 
   backward_windows<Bits>(job, begin, end, bias_gradient, scale_gradient);
 }
 
-int64_t up_to_lanes(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
-
 bool holds(const torch::Tensor& tensor, torch::ScalarType type, int64_t count) {
   return tensor.device().is_cpu() && tensor.scalar_type() == type && tensor.is_contiguous() && tensor.numel() == count;
 }
@@ -234,10 +205,10 @@ Job job_of(const torch::Tensor& qkv, const WindowWeights& weights) {
                     (!weights.mask.defined() || holds(weights.mask, at::kFloat, length * tokens));
   if (!fits) {
     throw error(ErrorKind::Shape, "window attention: expected contiguous qkv [N, windows * T, 3 * D] beside scale [H], bias [H, T, T], ",
-                "mask [windows, T, T] and order [windows * T] but got ", qkv.sizes(), ", ", weights.scale.sizes(), ", ", weights.bias.sizes(), " and ",
-                weights.order.sizes());
+                "mask [windows, T, T] and order [windows * T] but got ", qkv.sizes(), ", ", weights.scale.sizes(), ", ", weights.bias.sizes(),
+                " and ", weights.order.sizes());
   }
-  const Sizes sizes{tokens, width / heads, up_to_lanes(tokens), up_to_lanes(width / heads), heads, length / tokens};
+  const Sizes sizes{{tokens, width / heads}, heads, length / tokens};
   return {sizes,
           qkv.const_data_ptr(),
           nullptr,

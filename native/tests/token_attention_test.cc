@@ -1,5 +1,5 @@
-// The kernel of attention among few tokens against the operators it stands for: values and gradients, for whole vectors of tokens and channels
-// and for what is left over, packed and apart, on several threads.
+// The kernel of attention among few tokens against the operators it stands for: values and gradients, for whole vectors of tokens and
+// channels and for what is left over, packed and apart, on several threads.
 #include "kernels/token_attention.h"
 
 #include <ATen/Parallel.h>

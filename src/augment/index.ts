@@ -1,11 +1,12 @@
 /** Augmentation: options, plans, and the light recipes that are used by default. */
-export { augmentationOptionsSchema, standardAugmentations } from './options.ts'
+export { augmentationOptionsSchema, mirrorsPictures, standardAugmentations } from './options.ts'
 export type { AugmentationOptions, AugmentationStep } from './options.ts'
 export { augmentationKeys } from './registry.ts'
 export type { AugmentationKey, AugmentationMap } from './registry.ts'
 export { AugmentPlan, evaluationPlan, trainingOperations, trainingPlan } from './plan.ts'
 export type { PlanOptions } from './plan.ts'
 export { consistencyPlan } from './consistency-plan.ts'
+export { testTimePlan, type TestTimeOptions } from './test-time-plan.ts'
 export { localCropAugmentations } from './local-crops.ts'
 export { registerAugmentation } from './custom.ts'
 export type { CustomOperation, Geometry, Operation, Picture, PictureFunction } from './operation.ts'

@@ -125,7 +125,7 @@ export interface Box {
   readonly right: number
 }
 
-export function drawBox(height: number, width: number, lambda: number, rng: Rng): Box {
+function drawBox(height: number, width: number, lambda: number, rng: Rng): Box {
   const side = Math.sqrt(1 - lambda) / 2
   const [halfHeight, halfWidth] = [Math.trunc(side * height), Math.trunc(side * width)]
   const [x, y] = [rng.below(width), rng.below(height)]
@@ -149,7 +149,7 @@ export function boxMask(height: number, width: number, lambda: number, rng: Rng)
 const DECAY = 3
 
 /** The λ brightest share of low-frequency noise is 1: white noise in the spectrum, divided by frequency³. [height · width] */
-export function fourierMask(height: number, width: number, lambda: number, rng: Rng): Uint8Array {
+function fourierMask(height: number, width: number, lambda: number, rng: Rng): Uint8Array {
   const columns = Math.floor(width / 2) + 1
   const spectrum = new Float32Array(height * columns * 2)
   const lowest = 1 / Math.max(height, width)
@@ -189,7 +189,7 @@ interface Grid {
 }
 
 /** Blocks of tokens, of random size and aspect, until half of the tokens are the partner's. */
-export function tokenBlocks(height: number, width: number, rng: Rng): Grid {
+function tokenBlocks(height: number, width: number, rng: Rng): Grid {
   const rows = Math.max(2, Math.round(height / TOKEN))
   const columns = Math.max(2, Math.round(width / TOKEN))
   const own = new Uint8Array(rows * columns).fill(1)

@@ -1,5 +1,7 @@
 /** What a configuration may say under `augmentations`: a map, applied in the order of the registry, or a list, applied in its own. */
 import { z } from 'zod'
+import { snakeCase } from '../util/snake-case.ts'
+import type { HorizontalFlipOptions } from './horizontal-flip.ts'
 import { augmentationKeys, definitions } from './registry.ts'
 import type { AugmentationKey, AugmentationMap } from './registry.ts'
 
@@ -13,8 +15,6 @@ const shape = Object.fromEntries(
 )
 
 const mapSchema: z.ZodType<AugmentationMap> = z.strictObject(shape)
-
-const snakeCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** Keys that mean something without a value, in both spellings. */
 const bareKeys = augmentationKeys.filter((key) => definitions[key].standard !== undefined)
@@ -50,4 +50,15 @@ function isList(options: AugmentationOptions): options is readonly AugmentationS
 /** The usual light recipe for a data set. Digits are never mirrored: a mirrored 2 is no digit. */
 export function standardAugmentations(dataset: 'digits' | 'cifar10' | 'cifar100' | 'imagefolder'): AugmentationMap {
   return dataset === 'digits' ? { randomCrop: true } : { randomCrop: true, horizontalFlip: true }
+}
+
+/** Whether the options mirror pictures left and right: who trains so says that a mirrored picture keeps its class. */
+export function mirrorsPictures(options: AugmentationOptions): boolean {
+  return augmentationSteps(options).some(
+    ({ key, value }) =>
+      key === 'horizontalFlip' &&
+      value !== undefined &&
+      value !== false &&
+      (value === true || (value as HorizontalFlipOptions).p !== 0),
+  )
 }

@@ -58,8 +58,3 @@ export class FileLock {
 export function exitNow(code: number): never {
   return native.exitNow(code)
 }
-
-/** Settles once everything queued on the engine before it has run. */
-export async function drainEngine(): Promise<void> {
-  await native.drain()
-}

@@ -17,7 +17,7 @@ export { NativeAugmentPlan, augmentOperations, resizeAndCenterCrop, resizeImage 
 export type { Interpolation, NativePlanOptions, PlanRequest } from './images.ts'
 export { PackedFile, decodeBatch, hashPictures, hashRecords, jpegLibrary } from './pictures.ts'
 export type { DecodedBatch, EncodedPicture } from './pictures.ts'
-export { FileLock, drainEngine, exitNow, readSafetensors, readTensors, writeSafetensors } from './files.ts'
+export { FileLock, exitNow, readSafetensors, readTensors, writeSafetensors } from './files.ts'
 export { addonPath } from './native.ts'
 export type {
   BackboneCost,

@@ -302,7 +302,6 @@ export interface Addon {
   exitNow(code: number): never
   /** Ends the native threads; called as the process exits. */
   halt(): void
-  drain(): Promise<void>
 }
 
 const kinds: Record<string, new (...args: ConstructorParameters<typeof TriviumError>) => TriviumError> = {

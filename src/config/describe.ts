@@ -61,7 +61,7 @@ export function listKeys(schema: z.ZodType, above: readonly string[] = []): KeyI
 }
 
 /** A type in words. */
-export function typeText(schema: z.ZodType): string {
+function typeText(schema: z.ZodType): string {
   const definition = definitionOf(schema)
   switch (definition.type) {
     case 'nullable':

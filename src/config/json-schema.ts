@@ -2,7 +2,6 @@
 
 import { z } from 'zod'
 import { backboneNames } from '../models/index.ts'
-import { keysAt } from './describe.ts'
 import { flatKeys } from './flat-keys.ts'
 import { snakeCase } from './names.ts'
 import { configSchema } from './schema.ts'
@@ -54,11 +53,6 @@ function hoistNames(value: unknown, definitions: Record<string, Json>): unknown 
     return { allOf: [{ $ref: '#/definitions/backboneName' }], ...rest }
   }
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, hoistNames(item, definitions)]))
-}
-
-/** Top-level keys, snake_case. */
-export function topLevelKeys(): string[] {
-  return keysAt(configSchema, []).map(snakeCase)
 }
 
 function snakeProperties(value: unknown): unknown {

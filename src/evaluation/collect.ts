@@ -18,9 +18,9 @@ export interface EvaluationBatch<Images> {
 }
 
 export interface CollectOptions<Images> {
-  /** [N, 3, S, S] → logits [N, C], in evaluation mode and without gradients; the logits are disposed of here */
+  /** pictures of a batch → logits [N, C], in evaluation mode and without gradients; the logits are disposed of here */
   readonly forward: (images: Images) => Promise<Pick<Tensor, 'shape' | 'data' | 'dispose'>>
-  /** every sample once, one view each */
+  /** every sample once */
   readonly loader: {
     readonly batchesPerEpoch: number
     epoch(epoch: number): AsyncIterable<EvaluationBatch<Images>>

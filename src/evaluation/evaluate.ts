@@ -45,7 +45,13 @@ export type Metrics = Readonly<{
   weightedPrecision: number
   weightedRecall: number
   weightedF1: number
-}>
+}> &
+  Readonly<Partial<OptionalMetrics>>
+
+/** Written where what they tell of was asked for. */
+export type OptionalMetrics = {
+  ttaRuns: number
+}
 
 /** The metrics with what the tables and charts need beside them. */
 export interface Analysis {
@@ -76,7 +82,7 @@ export async function evaluateScores(scores: Scores, options: EvaluateOptions = 
 export function analyseScores(scores: Scores, options: EvaluateOptions = {}): Analysis {
   const { topK = 5, eceBins = 15, energyTemperature = 1 } = options
   validateScores(scores)
-  const { logits, labels, classNames } = scores
+  const { logits, labels, classNames, ttaRuns } = scores
   const numClasses = classNames.length
   const probabilities = softmax(logits, numClasses)
   // From the logits: two that differ may have the same probability in floating point.
@@ -109,6 +115,7 @@ export function analyseScores(scores: Scores, options: EvaluateOptions = {}): An
     weightedPrecision: report.weighted.precision,
     weightedRecall: report.weighted.recall,
     weightedF1: report.weighted.f1,
+    ...(ttaRuns === undefined ? {} : { ttaRuns }),
   }
   return { metrics, probabilities, predicted, confusion, report, bins, energyScores: scoresOfEnergy }
 }

@@ -19,6 +19,8 @@ export interface Scores {
   readonly ids: Int32Array
   /** [N] files, where the data set has them */
   readonly paths?: readonly (string | undefined)[]
+  /** views of each sample whose probabilities were averaged; left out: the sample alone */
+  readonly ttaRuns?: number
 }
 
 /**
@@ -45,7 +47,11 @@ export async function saveScores(path: string, scores: Scores): Promise<void> {
     ['labels', torch.tensor(scores.labels)],
     ['ids', torch.tensor(scores.ids)],
   ])
-  const metadata = { class_names: JSON.stringify(scores.classNames), paths: JSON.stringify(scores.paths ?? null) }
+  const metadata = {
+    class_names: JSON.stringify(scores.classNames),
+    paths: JSON.stringify(scores.paths ?? null),
+    ...(scores.ttaRuns === undefined ? {} : { tta_runs: String(scores.ttaRuns) }),
+  }
   const temporary = `${path}.tmp`
   try {
     await ensureDir(dirname(path))
@@ -65,7 +71,7 @@ export async function loadScores(path: string): Promise<Scores> {
   try {
     const values = (name: string) => tensors.get(name)?.data()
     const [logits, labels, ids] = [values('logits'), values('labels'), values('ids')]
-    const { class_names: classNames, paths } = metadata
+    const { class_names: classNames, paths, tta_runs: ttaRuns } = metadata
     if (
       !(logits instanceof Float32Array && labels instanceof Int32Array && ids instanceof Int32Array) ||
       classNames === undefined
@@ -73,7 +79,10 @@ export async function loadScores(path: string): Promise<Scores> {
       throw new SnapshotError(`${path}: expected logits, labels, ids and class_names, as an evaluation saves them.`)
     }
     const files = JSON.parse(paths ?? 'null') as (string | null)[] | null
-    const scores = { logits, labels, ids, classNames: JSON.parse(classNames) as string[] }
+    const scores = {
+      ...{ logits, labels, ids, classNames: JSON.parse(classNames) as string[] },
+      ...(ttaRuns === undefined ? {} : { ttaRuns: Number(ttaRuns) }),
+    }
     return files ? { ...scores, paths: files.map((file) => file ?? undefined) } : scores
   } finally {
     for (const tensor of tensors.values()) tensor.dispose()

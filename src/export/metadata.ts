@@ -15,7 +15,7 @@ export interface ExportPreprocessing {
 }
 
 /** Version of these keys; a reader refuses a newer one. */
-export const FORMAT_VERSION = '1'
+const FORMAT_VERSION = '1'
 
 /** metadata_props of an ONNX file, extra files of a TorchScript archive. User keys are kept under their own names. */
 export function exportMetadata(o: {

@@ -18,7 +18,7 @@ const MAX_METADATA = 2 ** 24
 const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const
 
 /** SHA-256 of the serialised GraphProto: ONNX itself has no checksum, and a flipped bit in a weight is still a valid file. */
-export const GRAPH_DIGEST = 'trivium.graph_sha256'
+const GRAPH_DIGEST = 'trivium.graph_sha256'
 
 /**
  * The model's bytes.

@@ -5,20 +5,12 @@
  * With class weights w the loss is Σ w_y · loss / Σ w_y over the batch, as torch's: a batch of one class has the loss it would have
  * without weights. The smoothed part weighs each class by its own weight.
  */
-import { z } from 'zod'
 import { torch, type Tensor } from '../binding/index.ts'
-import type { OptionShape } from '../util/option-shape.ts'
 import { checkScores, ofLabel, widened } from './logits.ts'
 
 export interface CrossEntropyOptions {
   readonly labelSmoothing: number
 }
-
-export const crossEntropyShape: OptionShape<CrossEntropyOptions> = {
-  labelSmoothing: z.number().min(0).lt(1).default(0).describe('share of the target spread over all classes'),
-}
-
-export const crossEntropySchema: z.ZodType<CrossEntropyOptions> = z.strictObject(crossEntropyShape)
 
 /** Labels may all have a weight of 0 in a batch. */
 const smallestWeight = 1e-12

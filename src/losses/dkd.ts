@@ -8,10 +8,8 @@
  * Computed from log-probabilities: log(1 − p_y) is the logsumexp of the other classes, and the target leaves NCKD as −∞ after the
  * division by T (a −1000 before it leaves e^(−1000/T), and probabilities of 0 give log 0).
  */
-import { z } from 'zod'
 import { torch, type Tensor } from '../binding/index.ts'
 import { ShapeError } from '../util/errors.ts'
-import type { OptionShape } from '../util/option-shape.ts'
 import { checkPair } from './kd.ts'
 import { checkScores, ofLabel, widened } from './logits.ts'
 
@@ -20,14 +18,6 @@ export interface DkdOptions {
   readonly alpha: number
   readonly beta: number
 }
-
-export const dkdShape: OptionShape<DkdOptions> = {
-  temperature: z.number().positive().default(4).describe('softens teacher and student alike'),
-  alpha: z.number().min(0).default(1).describe('weight of the target class against the others'),
-  beta: z.number().min(0).default(8).describe('weight of how the others are distributed'),
-}
-
-export const dkdSchema: z.ZodType<DkdOptions> = z.strictObject(dkdShape)
 
 interface Split {
   /** [N] log-probability of the target, and of all others together */

@@ -4,27 +4,13 @@
  * −α · (1 − p_y)^γ · log p_y, mean over the batch: what is classified well already counts less. γ = 0 is cross-entropy. The paper's α_t
  * weighs foreground against background; over C classes that is a weight for each class, and a single α scales the whole loss.
  */
-import { z } from 'zod'
 import { torch, type Tensor } from '../binding/index.ts'
-import type { OptionShape } from '../util/option-shape.ts'
 import { checkScores, ofLabel, widened } from './logits.ts'
 
 export interface FocalOptions {
   readonly gamma: number
   readonly alpha: number
 }
-
-export const focalShape: OptionShape<FocalOptions> = {
-  gamma: z
-    .number()
-    .min(0)
-    .max(10)
-    .default(2)
-    .describe('how much less what is classified well counts; the paper uses 2'),
-  alpha: z.number().positive().default(1).describe('multiplies the loss'),
-}
-
-export const focalSchema: z.ZodType<FocalOptions> = z.strictObject(focalShape)
 
 /** 1 − p is kept from reaching 0, where the gradient of its power is infinite for γ < 1 and the loss has long been 0. */
 const smallestMiss = 1e-30

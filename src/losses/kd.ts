@@ -4,21 +4,13 @@
  * T² · KL(p_teacher ‖ p_student) at temperature T, summed over classes and averaged over the batch ("batchmean"). Without the
  * T² the gradient shrinks by T², and a mean over N·C divides it by the number of classes again.
  */
-import { z } from 'zod'
 import { torch, type Tensor } from '../binding/index.ts'
 import { ShapeError } from '../util/errors.ts'
-import type { OptionShape } from '../util/option-shape.ts'
 import { widened } from './logits.ts'
 
 export interface KdOptions {
   readonly temperature: number
 }
-
-export const kdShape: OptionShape<KdOptions> = {
-  temperature: z.number().positive().default(4).describe('softens teacher and student alike'),
-}
-
-export const kdSchema: z.ZodType<KdOptions> = z.strictObject(kdShape)
 
 /**
  * @param student [N, C] logits

@@ -35,7 +35,7 @@ export function mixedLabelLoss(labels: Labels, lossOf: (labels: Tensor, shares: 
 }
 
 /** 1 − shares. @param shares [N] */
-export function othersShares(shares: Tensor): Tensor {
+function othersShares(shares: Tensor): Tensor {
   return torch.ops.add(torch.ops.neg(shares), 1)
 }
 

@@ -24,8 +24,6 @@ export const supconLossShape: OptionShape<SupConLossOptions> = {
     .describe('multiplies the loss by temperature / base_temperature; null: by 1'),
 }
 
-export const supconLossSchema: z.ZodType<SupConLossOptions> = z.strictObject(supconLossShape)
-
 /**
  * In memory that grows with N: the matrix of similarities is made tile by tile (native/kernels/supcon.cc).
  *

@@ -35,7 +35,7 @@ export const hybridShape: OptionShape<HybridOptions> = {
 }
 
 /** The halves of a hybrid that names none; the native registry has the same. */
-export const defaultHalves = { cnnModel: 'convnextv2_tiny', vitModel: 'vit_small_patch14_dinov2' } as const
+const defaultHalves = { cnnModel: 'convnextv2_tiny', vitModel: 'vit_small_patch14_dinov2' } as const
 
 /** The options with the network they choose as `name`: hybrid for two halves, the one that is given otherwise. */
 export function withChosenName<T extends HybridOptions & { readonly name: string }>(options: T): T {

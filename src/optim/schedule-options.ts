@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { ConfigError } from '../util/errors.ts'
 import type { OptionShape } from '../util/option-shape.ts'
+import { snakeCase } from '../util/snake-case.ts'
 import { durationInSteps, type StepSize } from './duration.ts'
 import { scheduleKinds, type Schedule, type ScheduleKind } from './schedule.ts'
 
@@ -55,7 +56,7 @@ const needed: Readonly<Partial<Record<ScheduleKind, readonly Key[]>>> = {
 
 /** As they are written in YAML. */
 function listed(keys: readonly string[]): string {
-  return keys.map((key) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)).join(', ')
+  return keys.map(snakeCase).join(', ')
 }
 
 const number = z.number().positive().nullable().default(null)

@@ -1,8 +1,7 @@
-/** What keeps the passes of a phase from being captured as a CUDA graph (compile): said before anything is trained. */
+/** What keeps the passes of a phase from being captured as a CUDA graph (compile). */
 import type { BackboneOptions } from '../models/index.ts'
 import { ConfigError } from '../util/errors.ts'
-import type { PhaseContext, PhaseName } from './context.ts'
-import type { NetworkSpec } from './networks.ts'
+import type { PhaseName } from './context.ts'
 import type { SupConOptions } from './options/supcon.ts'
 import type { MixingOptions, TrainingOptions } from './options/training.ts'
 
@@ -24,11 +23,9 @@ function ofBackbone(section: string, backbone: Partial<BackboneOptions>): Obstac
   return found
 }
 
-function obstacles(name: PhaseName, options: Options, defaults: PhaseContext['defaults']): Obstacle[] {
+function obstacles(name: PhaseName, options: Options, general: BackboneOptions): Obstacle[] {
   const found =
-    options.backbone === null
-      ? ofBackbone('backbone', defaults.backbone)
-      : ofBackbone(`${name}.backbone`, options.backbone)
+    options.backbone === null ? ofBackbone('backbone', general) : ofBackbone(`${name}.backbone`, options.backbone)
   const add = (key: string, why: string): void => void found.push({ key: `${name}.${key}`, why })
   if (options.useManifoldMixup === true)
     add('use_manifold_mixup', 'mixes at a depth that the host chooses for each batch')
@@ -37,22 +34,32 @@ function obstacles(name: PhaseName, options: Options, defaults: PhaseContext['de
   return found
 }
 
-/** @throws {ConfigError} naming both keys, where a pass cannot be the same work for every batch */
+/**
+ * Where `compile` is asked for on a device that captures.
+ *
+ * @param general the backbone of phases that name none
+ * @throws {ConfigError} naming both keys, where a pass cannot be the same work for every batch
+ */
 export function checkCompile(
   name: PhaseName,
   options: TrainingOptions,
-  { defaults }: Pick<PhaseContext, 'defaults'>,
+  device: string,
+  general: BackboneOptions,
 ): void {
-  const [first] = obstacles(name, options, defaults)
+  if (!options.compile || device === 'cpu') return
+  const [first] = obstacles(name, options, general)
   if (first !== undefined) throw refusal(name, first)
 }
 
 /** @throws {ConfigError} where a teacher, whose pass is captured with the student's, cannot be */
-export function checkCompiledTeachers(name: PhaseName, compile: boolean, teachers: readonly NetworkSpec[]): void {
-  const [first] = compile
-    ? teachers.flatMap(({ backbone }) => ofBackbone('the teacher’s backbone', inEvaluation(backbone)))
-    : []
-  if (first !== undefined) throw refusal(name, first)
+export function checkCompiledTeacher(
+  { compile }: Pick<TrainingOptions, 'compile'>,
+  device: string,
+  teacher: BackboneOptions,
+): void {
+  if (!compile || device === 'cpu') return
+  const [first] = ofBackbone('the teacher’s backbone', inEvaluation(teacher))
+  if (first !== undefined) throw refusal('distill', first)
 }
 
 /** A teacher evaluates: what acts in training alone is no obstacle. */

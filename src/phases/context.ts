@@ -71,6 +71,8 @@ export interface PhaseDefaults {
   readonly precision: Precision
   /** data.workers; default: the number of processors */
   readonly workers?: number | undefined
+  /** of every training phase's section; default: none is known */
+  readonly augmentations?: readonly AugmentationOptions[]
   /** what an epoch of a phase without an order of its own draws, and in which order */
   readonly order: Pick<DataOptions, 'sampler' | 'samplerRepeats' | 'shuffleTrain'>
 }

@@ -19,10 +19,9 @@ export function checkDevice(
 ): void {
   if ((options.precision ?? defaults.precision) === 'float16' && device === 'cpu')
     logger.warn(`${name}: most CPUs compute float16 in software, many times slower; bfloat16 is made for them`)
-  if (!options.compile) return
-  if (device === 'cpu')
+  if (options.compile && device === 'cpu')
     logger.info(`${name}: compile changes nothing on the CPU; the kernels were compiled with the addon`)
-  else checkCompile(name, options, { defaults })
+  checkCompile(name, options, device, defaults.backbone)
 }
 
 /** What passes are captured on; null where they run eagerly. */

@@ -1,4 +1,4 @@
-/** Several trained classifiers as one: the mean of their probabilities. */
+/** Several trained classifiers, or several views of a picture, as one: the mean of their probabilities. */
 import { dirname, join } from 'node:path'
 import { torch, type Tensor } from '../binding/index.ts'
 import { matchingSnapshots } from '../snapshot/index.ts'
@@ -40,8 +40,15 @@ async function cyclesOf(context: PhaseContext): Promise<string> {
   return join(snapshot === null ? context.run.snapshots : dirname(snapshot.path), 'cycle-*')
 }
 
-/** @param images as the first one sees them @returns logits of the one, or what has the mean probabilities and the mean energy of several */
-export async function classify(models: readonly [TrainedModel, ...TrainedModel[]], images: Tensor): Promise<Tensor> {
+/**
+ * @param images [V · N, 3, S, S] as the first one sees them, V views of each picture one after the other
+ * @returns [N, C] logits of the one for single views; else what has the mean probabilities and the mean energy of all
+ */
+export async function classify(
+  models: readonly [TrainedModel, ...TrainedModel[]],
+  images: Tensor,
+  views: number = 1,
+): Promise<Tensor> {
   const { ops } = torch
   const logits: Tensor[] = []
   for (const { pair, spec } of models) {
@@ -49,8 +56,14 @@ export async function classify(models: readonly [TrainedModel, ...TrainedModel[]
     logits.push(ops.mul(outputs, spec.logitScale))
   }
   const [only] = logits
-  if (only !== undefined && logits.length === 1) return only
+  if (only !== undefined && logits.length === 1 && views === 1) return only
   const all = ops.stack(logits)
-  const meanLog = ops.add(ops.logsumexp(ops.logSoftmax(all, 2), [0]), -Math.log(logits.length))
+  return together(ops.reshape(all, [logits.length * views, -1, all.shape[2] ?? 1]))
+}
+
+/** @param all [M, N, C] logits @returns [N, C], whose softmax is the mean of the M and whose log-sum-exp is the mean of theirs */
+function together(all: Tensor): Tensor {
+  const { ops } = torch
+  const meanLog = ops.add(ops.logsumexp(ops.logSoftmax(all, 2), [0]), -Math.log(all.shape[0] ?? 1))
   return ops.add(meanLog, ops.mean(ops.logsumexp(all, [2], true), [0]))
 }

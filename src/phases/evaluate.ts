@@ -1,5 +1,4 @@
 /** Phase evaluate: scores of the test part, every metric and artefact computed from them. */
-import { evaluationPlan } from '../augment/index.ts'
 import { torch } from '../binding/index.ts'
 import { Loader, sequentialSampler } from '../data/index.ts'
 import { collectScores, evaluateScores, writeEvaluation } from '../evaluation/index.ts'
@@ -10,6 +9,7 @@ import { classify, openClassifiers } from './ensemble.ts'
 import { evaluateOptionsSchema, unavailableEvaluate, type EvaluatePhaseOptions } from './options/evaluate.ts'
 import { resizeToFor } from './image-geometry.ts'
 import type { NetworkSpec } from './networks.ts'
+import { viewsPlan } from './test-time-views.ts'
 import { refuseUnavailable } from './training-phase.ts'
 
 export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
@@ -36,34 +36,28 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
             `${named(spec.classNames)}. Evaluate it on the data it was trained for.`,
         )
       warnOfGeometry(spec, context)
-      const plan = evaluationPlan({
-        imageSize: spec.imageSize,
-        inputHeight: dataset.height,
-        inputWidth: dataset.width,
-        mean: spec.mean,
-        std: spec.std,
-        interpolation: spec.interpolation,
-      })
-      const batchSize = Math.min(options.batchSize, dataset.length)
+      const { ttaRuns } = options
       const loader = new Loader({
         dataset,
         sampler: sequentialSampler(dataset),
-        plan,
-        batchSize,
+        plan: viewsPlan(spec, dataset, options, context),
+        batchSize: Math.max(1, Math.floor(Math.min(options.batchSize, ttaRuns * dataset.length) / ttaRuns)),
+        views: ttaRuns,
         device: context.device,
       })
       progress.start('evaluate', loader.batchesPerEpoch)
-      const scores = await torch
+      const collected = await torch
         .noGrad(() =>
           collectScores({
             loader,
             dataset,
             signal,
-            forward: (images) => torch.scope(() => classify(models, images)),
+            forward: (images) => torch.scope(() => classify(models, images, ttaRuns)),
             onBatch: (done) => progress.update(done),
           }),
         )
         .finally(() => progress.stop())
+      const scores = ttaRuns === 1 ? collected : { ...collected, ttaRuns }
       const metrics = await evaluateScores(scores, options)
       const files = await writeEvaluation(context.run.evalResults, scores, metrics, await readHistory(context.run.logs))
       context.logger.info(

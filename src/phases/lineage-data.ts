@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { Dataset, DatasetSplits } from '../data/index.ts'
+import { DatasetError } from '../util/errors.ts'
 
 /** Bytes that are read to their last one; of more, the sizes of files and some pictures are looked at. */
 const mostBytes = 256 * 2 ** 20
@@ -89,6 +90,15 @@ async function addFiles(hash: Hash, paths: readonly string[]): Promise<boolean> 
     bytes += sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
   }
   if (count < paths.length || bytes > mostBytes) return false
-  for (const path of paths) for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+  for (const path of paths) await addFile(hash, path)
   return true
+}
+
+async function addFile(hash: Hash, path: string): Promise<void> {
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new DatasetError(`${path}: the file cannot be read (${why}).`, { cause: error })
+  }
 }

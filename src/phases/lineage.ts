@@ -1,9 +1,10 @@
 /** Where a phase's starting weights come from: an explicit path, or the best snapshot of its predecessor. */
 import { stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join, resolve, sep } from 'node:path'
 import { hasAdapters, type BackboneOptions } from '../models/index.ts'
-import { findSnapshot, matchingSnapshots, readSnapshot, type Snapshot } from '../snapshot/index.ts'
+import { fallbackOf, findSnapshot, matchingSnapshots, readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
+import { snakeCase } from '../util/snake-case.ts'
 import { predecessors, trainingPhaseNames, type PhaseContext, type PhaseName, type RunPaths } from './context.ts'
 import { isFinished } from './lineage-record.ts'
 import type { DistillOptions } from './options/distill.ts'
@@ -57,10 +58,11 @@ export async function expectWeights(
   resume: boolean,
 ): Promise<void> {
   const training = trainingPhaseNames.filter((name) => phases.includes(name))
-  const made = training.map((name) => resolve(run.snapshots, name))
-  for (const phase of training) {
+  for (const [index, phase] of training.entries()) {
+    const folder = join(run.snapshots, phase)
     // Over and done: what it was made of may have been deleted since.
-    if (resume && (await isFinished([join(run.snapshots, phase)])) === true) continue
+    if (resume && (await isFinished([folder, (await fallbackOf(folder)) ?? folder])) === true) continue
+    const made = training.slice(0, index).map((name) => resolve(run.snapshots, name) + sep)
     const options = config[phase as 'distill']
     const named: [option: string, path: string | null | undefined][] = [
       ['initFrom', options.initFrom],
@@ -69,24 +71,33 @@ export async function expectWeights(
       ...(options.teacherSnapshots ?? []).map((path): [string, string] => ['teacherSnapshots', path]),
     ]
     for (const [option, path] of named) {
-      // Files of weights are looked for where networks are prepared; snapshots are not.
-      if (path == null || (option !== 'teacherHeadPath' && (await namesWeights(path)))) continue
-      if (made.some((folder) => `${resolve(path)}/`.startsWith(`${folder}/`))) continue
-      const isThere = path.includes('*')
-        ? await matchingSnapshots([path]).then(
-            () => true,
-            () => false,
-          )
-        : (await stat(path).catch(() => null)) !== null
-      if (isThere) continue
-      const key = option.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-      throw new ConfigError(
-        `${phase}.${key}: expected ${path.includes('*') ? 'snapshots whose paths fit' : 'weights or a snapshot at'} ${path}, ` +
-          `and there ${path.includes('*') ? 'are none' : 'is nothing'}. Correct the path.`,
-        { option: [phase, option] },
-      )
+      if (path == null || made.some((earlier) => (resolve(path) + sep).startsWith(earlier))) continue
+      const refuse = (why: string): ConfigError =>
+        new ConfigError(`${phase}.${snakeCase(option)}: ${why}`, { option: [phase, option] })
+      if (option !== 'teacherHeadPath' && (await namesWeights(path))) {
+        if (option === 'teacherBackbonePath') continue // looked for where networks are prepared
+        throw refuse(noSnapshot(path, option === 'initFrom' ? 'backbone.pretrained' : 'distill.teacher_backbone_path'))
+      }
+      const missing = await missingAt(path)
+      if (missing !== null) throw refuse(`${missing}. Correct the path.`)
     }
   }
+}
+
+function noSnapshot(path: string, key: string): string {
+  return `expected a snapshot folder (snapshots/<run>/<phase>/best), but ${path} names bare weights. Give them as ${key}.`
+}
+
+/** What was expected at a path, or snapshots that fit it, and is not there; else null. */
+async function missingAt(path: string): Promise<string | null> {
+  if (!path.includes('*')) {
+    const found = await stat(path).catch(() => null)
+    return found === null ? `expected weights or a snapshot at ${path}, and there is nothing` : null
+  }
+  return matchingSnapshots([path]).then(
+    () => null,
+    () => `expected snapshots whose paths fit ${path}, and there are none`,
+  )
 }
 
 /**
@@ -123,10 +134,7 @@ export async function startingSnapshot(
 ): Promise<Snapshot | null> {
   if (explicit.path !== null) {
     if (await namesWeights(explicit.path))
-      throw new SnapshotError(
-        `${explicit.option}: expected a snapshot folder (snapshots/<run>/<phase>/best), but ${explicit.path} names bare weights. ` +
-          'Give them as backbone.pretrained.',
-      )
+      throw new SnapshotError(`${explicit.option}: ${noSnapshot(explicit.path, 'backbone.pretrained')}`)
     return readSnapshot(explicit.path)
   }
   for (const run of [context.run, context.parentRun]) {

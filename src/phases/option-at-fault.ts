@@ -1,7 +1,6 @@
 /** Which option of a configuration an error of the network's construction is about, so that the command line can name file and line. */
 import { ConfigError } from '../util/errors.ts'
-
-const snakeCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+import { snakeCase } from '../util/snake-case.ts'
 
 /**
  * The same error, with the option of the section that its message names first; else the image size, where it names that; else the

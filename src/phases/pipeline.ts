@@ -6,6 +6,7 @@ import { expectAdapters, expectClassifier, expectWeights } from './lineage.ts'
 import { pipelineShape, type PipelineConfig } from './pipeline-config.ts'
 import { didYouMean } from '../util/suggest.ts'
 import { chooseRun } from './run-folder.ts'
+import { expectViews } from './test-time-views.ts'
 import {
   AugmentationStage,
   DataLoaderStage,
@@ -63,6 +64,7 @@ export async function runPipeline(config: PipelineConfig, options: RunPipelineOp
   const named = { evaluate: config.evaluate.model, export: config.export.model }
   await expectClassifier(phases, named, runs)
   expectAdapters(phases, config)
+  expectViews(phases, config.evaluate)
   await expectWeights(phases, config, runs.run, options.resume ?? false)
   return pipelineFor(phases, config).run(own, options)
 }

@@ -1,12 +1,13 @@
 /** Names of the numbers that a phase ends with (PhaseResult.metrics): what a sweep can be judged by is known before it runs. */
-import type { Metrics } from '../evaluation/index.ts'
+import type { Metrics, OptionalMetrics } from '../evaluation/index.ts'
 import type { PhaseName } from './context.ts'
+import type { EvaluatePhaseOptions } from './options/evaluate.ts'
 import type { ExportPhaseOptions } from './options/export.ts'
 
 /** Of a training with validation images; without them the last three are missing. */
 const training = ['epochs', 'steps', 'bestEpoch', 'validationAccuracy', 'validationLoss']
 
-const evaluation: Readonly<Record<keyof Metrics, true>> = {
+const evaluation: Readonly<Record<Exclude<keyof Metrics, keyof OptionalMetrics>, true>> = {
   samples: true,
   classes: true,
   top1: true,
@@ -29,7 +30,12 @@ const evaluation: Readonly<Record<keyof Metrics, true>> = {
   weightedF1: true,
 }
 
-export function reportedMetrics(phase: PhaseName, { formats }: Pick<ExportPhaseOptions, 'formats'>): readonly string[] {
+interface Asked {
+  readonly evaluate: Pick<EvaluatePhaseOptions, 'ttaRuns'>
+  readonly export: Pick<ExportPhaseOptions, 'formats'>
+}
+
+export function reportedMetrics(phase: PhaseName, asked: Asked): readonly string[] {
   switch (phase) {
     case 'train':
     case 'supcon':
@@ -37,11 +43,11 @@ export function reportedMetrics(phase: PhaseName, { formats }: Pick<ExportPhaseO
     case 'distill':
       return training
     case 'evaluate':
-      return Object.keys(evaluation)
+      return [...Object.keys(evaluation), ...(asked.evaluate.ttaRuns > 1 ? ['ttaRuns'] : [])]
     case 'export':
       return [
-        ...(formats.includes('onnx') ? ['onnxBytes', 'maxAbsoluteDifference', 'top1Agreement'] : []),
-        ...(formats.includes('torchscript') ? ['torchscriptBytes'] : []),
+        ...(asked.export.formats.includes('onnx') ? ['onnxBytes', 'maxAbsoluteDifference', 'top1Agreement'] : []),
+        ...(asked.export.formats.includes('torchscript') ? ['torchscriptBytes'] : []),
       ]
   }
 }

@@ -9,7 +9,7 @@ import { matchingSnapshots, readSnapshot, type Snapshot } from '../snapshot/inde
 import { forwardNetworks } from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { classScores } from './class-activation.ts'
-import { checkCompiledTeachers } from './compile.ts'
+import { checkCompiledTeacher } from './compile.ts'
 import type { PhaseContext } from './context.ts'
 import { namesWeights, startingSnapshot } from './lineage.ts'
 import {
@@ -81,13 +81,10 @@ async function openNetworks(options: DistillOptions, student: Student, context: 
     } else
       for (const path of await matchingSnapshots(options.teacherSnapshots))
         opened.push(await fromSnapshot(await readSnapshot(path), options, context))
-    for (const { spec, source } of opened) expectClasses(spec, student.spec, source)
-    if (context.device !== 'cpu')
-      checkCompiledTeachers(
-        'distill',
-        options.compile,
-        opened.map(({ spec }) => spec),
-      )
+    for (const { spec, source } of opened) {
+      expectClasses(spec, student.spec, source)
+      checkCompiledTeacher(options, context.device, spec.backbone)
+    }
   } catch (error) {
     for (const { pair } of opened) pair.dispose()
     throw error

@@ -75,7 +75,7 @@ function broken(line: string): string[] {
 }
 
 /** Eight-bit RGB without filters: W3C PNG, 2nd edition. */
-export function encodePng(pixels: Uint8Array, side: number): Buffer {
+function encodePng(pixels: Uint8Array, side: number): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(side, 0)
   header.writeUInt32BE(side, 4)

@@ -8,7 +8,7 @@ import type { Params } from './space/space.ts'
  */
 export type TrialState = 'waiting' | 'running' | 'complete' | 'pruned' | 'failed'
 
-export const finishedStates: readonly TrialState[] = ['complete', 'pruned', 'failed']
+const finishedStates: readonly TrialState[] = ['complete', 'pruned', 'failed']
 
 /**
  * Why a trial failed. `nan`: the objective was NaN or infinite · `error`: it threw · `crash`: its process died ·

@@ -5,18 +5,20 @@ export type Monitor = 'accuracy' | 'loss'
 
 /**
  * Whether `candidate` beats `best`. Accuracy ties are broken by the loss, which still moves when a small validation part is
- * classified entirely; an epoch without the monitored number never beats one.
+ * classified entirely. An epoch without a number, or with one that is not finite, never beats one with it, and is beaten by it.
  */
 export function isBetter(candidate: Validation, best: Validation | null, monitor: Monitor): boolean {
   if (best === null) return true
-  const order: [Validation['loss'], Validation['loss'], 1 | -1][] = [
-    [candidate.accuracy, best.accuracy, 1],
-    [candidate.loss, best.loss, -1],
+  const order: [mine: number, its: number][] = [
+    [orWorst(candidate.accuracy, 1), orWorst(best.accuracy, 1)],
+    [orWorst(candidate.loss, -1), orWorst(best.loss, -1)],
   ]
   if (monitor === 'loss') order.shift()
-  for (const [mine, its, sign] of order) {
-    if (mine === null || its === null || mine === its) continue
-    return (mine - its) * sign > 0
-  }
-  return false
+  const [mine = 0, its = 0] = order.find(([one, other]) => one !== other) ?? []
+  return mine > its
+}
+
+/** Times `sign`, after which higher is better. */
+function orWorst(value: number | null, sign: 1 | -1): number {
+  return value !== null && Number.isFinite(value) ? sign * value : -Infinity
 }

@@ -25,18 +25,22 @@ export async function withBestNamed(store: Snapshots, snapshot: Snapshot, logger
     if (target !== snapshot.path) await store.nameBest(snapshot.path)
     return snapshot
   }
-  try {
-    await readSnapshot(named ?? snapshot.path)
-    if (named !== null) return snapshot
-    logger.warn(`${store.folder}: expected best to name a snapshot, it does not.${until(snapshot)}`)
-  } catch (error) {
-    if (!(error instanceof SnapshotError)) throw error
-    logger.warn(`${error.message} It was the best one.${until(snapshot)}`)
-  }
+  const damage =
+    named === null ? `${store.folder}: expected best to name a snapshot, it does not.` : await damageOf(named)
+  if (damage === null) return snapshot
+  logger.warn(
+    `${damage} ${snapshot.path} takes its place until a later epoch has one, whatever the earlier one had reached.`,
+  )
   await store.nameBest(snapshot.path)
   return { ...snapshot, state: { ...state, best: null } }
 }
 
-function until({ path }: Snapshot): string {
-  return ` ${path} takes its place until a later epoch has one, whatever the earlier one had reached.`
+async function damageOf(best: string): Promise<string | null> {
+  try {
+    await readSnapshot(best)
+    return null
+  } catch (error) {
+    if (error instanceof SnapshotError) return `${error.message} It was the best one.`
+    throw error
+  }
 }

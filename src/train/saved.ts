@@ -6,7 +6,7 @@ import type { TrainingState } from './state.ts'
 import type { Stepper } from './step.ts'
 
 /** "epoch-0003", or "epoch-0003-step-0000712" in the middle of the fourth. */
-export function snapshotName({ epoch, step, batchInEpoch }: TrainingState): string {
+function snapshotName({ epoch, step, batchInEpoch }: TrainingState): string {
   const inside = batchInEpoch === 0 ? '' : `-step-${String(step).padStart(7, '0')}`
   return `epoch-${String(epoch).padStart(4, '0')}${inside}`
 }

@@ -109,7 +109,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder. Name a file in it',
   EEXIST: 'a file of that name is in the way. Rename it or choose another folder',
   ENOENT:
-    'a folder on the way to it does not exist and cannot be made. Check the path, and that the file system is writable',
+    'it, or a folder on the way to it, does not exist and cannot be made. Check the path, and that the file system is writable',
   EMFILE: 'too many open files. Raise the limit (ulimit -n)',
   ENFILE: 'the system has too many open files. End other programs',
   ENOMEM: 'it has not enough memory. Lower batch_size or image_size, or end other programs',

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The folder of the nearest package.json at or above this module: the same from `src/util` and from `dist/util`. */
-export const packageRoot: string = findUpwards(dirname(fileURLToPath(import.meta.url)))
+const packageRoot: string = findUpwards(dirname(fileURLToPath(import.meta.url)))
 
 /** Absolute path of a file of this package, given relative to its root, with forward slashes. */
 export function packageFile(relativePath: string): string {

@@ -5,12 +5,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { readSafetensors, torch } from '../../src/binding/index.ts'
-import { pipelineConfigSchema, pipelineFor, type PhaseName, type PipelineConfig } from '../../src/phases/index.ts'
-import { checkCompiledTeachers } from '../../src/phases/compile.ts'
+import {
+  ModelLoaderStage,
+  pipelineConfigSchema,
+  pipelineFor,
+  type PhaseName,
+  type PipelineConfig,
+  type StageContext,
+} from '../../src/phases/index.ts'
+import { checkCompiledTeacher } from '../../src/phases/compile.ts'
 import { checkDevice } from '../../src/phases/device-limits.ts'
-import type { NetworkSpec } from '../../src/phases/networks.ts'
 import { ConfigError } from '../../src/util/errors.ts'
-import { createLogger } from '../../src/util/logger.ts'
+import { createLogger, silentLogger } from '../../src/util/logger.ts'
 import { counted, RecordedPass, type Call } from '../support/recorded-pass.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'trivium-compile-'))
@@ -180,14 +186,27 @@ test('compile › what cannot be captured is refused before anything is trained,
     { mixMethod: 'cutmix', microBatch: 8, sam: true, accumulation: 2 },
     { dropPathRate: 0.1, name: 'resnet18' },
   )
-  const merging = {
-    backbone: { name: 'vit_small_patch16_224', pretrained: false, tokenMergingRatio: 0.5 },
-  } as NetworkSpec
+  const merging = { name: 'vit_small_patch16_224', pretrained: false, tokenMergingRatio: 0.5 }
   assert.throws(
-    () => checkCompiledTeachers('distill', true, [merging]),
+    () => checkCompiledTeacher({ compile: true }, 'cuda:0', merging),
     /distill\.compile: .*teacher.*token_merging_ratio/,
   )
-  checkCompiledTeachers('distill', false, [merging])
+  checkCompiledTeacher({ compile: false }, 'cuda:0', merging)
+  checkCompiledTeacher({ compile: true }, 'cpu', merging)
+})
+
+test('compile › what a later phase cannot capture is refused before the first one trains', async () => {
+  const loaded = (changes: Changes, device: string): Promise<void> => {
+    const context = { config: config('loaded', changes), device, logger: silentLogger, data: null, resume: true }
+    return new ModelLoaderStage({ phases: ['train', 'distill'] }).run(context as unknown as StageContext)
+  }
+  const mixed = { distill: { useManifoldMixup: true } }
+  await assert.rejects(loaded(mixed, 'cuda:0'), /distill\.compile: .*distill\.use_manifold_mixup/)
+  const teacher = {
+    distill: { teacherBackbonePath: 't.pth', teacherBackbone: { name: 'vit_test', tokenMergingRatio: 0.5 } },
+  }
+  await assert.rejects(loaded(teacher, 'cuda:0'), /distill\.compile: .*teacher.*token_merging_ratio/)
+  for (const changes of [mixed, teacher]) await loaded(changes, 'cpu')
 })
 
 test('compile › on the CPU it says that it does nothing', () => {

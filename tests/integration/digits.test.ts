@@ -233,7 +233,7 @@ test('digits › a truncated snapshot is refused by file, and evaluation of an e
 })
 
 test('digits › an option that waits for its machinery ends the phase by name, never in silence', async () => {
-  await assert.rejects(run('whole', ['evaluate'], { evaluate: { ttaRuns: 3 } }), /evaluate\.ttaRuns/)
+  await assert.rejects(run('whole', ['evaluate'], { evaluate: { computeVim: true } }), /evaluate\.computeVim/)
 })
 
 test('digits › plain training through the orchestrator, with a stage of one’s own', async () => {

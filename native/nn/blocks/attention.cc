@@ -52,7 +52,6 @@ torch::Tensor Attention::mix(torch::Tensor q, torch::Tensor k, const torch::Tens
 }
 
 torch::Tensor Attention::forward(const torch::Tensor& tokens, const TokenState& state, torch::Tensor* keys) {
-  const int64_t count = tokens.size(1);
   torch::Tensor mixed;  // [N, P + T, D]
   if (qkv_) {
     const auto projected = q_bias_.defined() ? qkv_->forward(tokens, at::cat({q_bias_, at::zeros_like(q_bias_), v_bias_}))
@@ -61,8 +60,7 @@ torch::Tensor Attention::forward(const torch::Tensor& tokens, const TokenState& 
     if (plain) {
       mixed = mix_tokens(projected, heads_);
     } else {
-      // One unbind and not three selects: its backward stacks the three gradients once.
-      const auto qkv = projected.reshape({-1, count, 3, heads_, head_width_}).permute({2, 0, 3, 1, 4}).unbind(0);
+      const auto qkv = split_heads(projected, heads_);
       mixed = mix(qkv[0], qkv[1], qkv[2], state, keys);
     }
   } else {

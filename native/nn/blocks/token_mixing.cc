@@ -2,11 +2,11 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
+#include <vector>
 
 #include "core/error.h"
 #include "kernels/token_attention.h"
@@ -26,7 +26,7 @@ constexpr int64_t kFewTokens = 64, kManyTokens = 320;
 /// Whether the kernel runs, in the backward pass at least.
 bool fits(const TokenHeads& heads, bool differentiated) {
   const bool counts = heads.query.size(1) <= (differentiated ? kManyTokens : kFewTokens);
-  return counts && kernels::has_token_attention(heads) && !operators_are_watched();
+  return counts && kernels::has_token_attention(heads);
 }
 
 bool is_differentiated(const Tensor& tensor) { return at::GradMode::is_enabled() && tensor.requires_grad(); }
@@ -91,18 +91,23 @@ struct ApartAttention : torch::autograd::Function<ApartAttention> {
 
 }  // namespace
 
-Tensor mix_tokens(const Tensor& projected, int64_t heads) {
-  const int64_t tokens = projected.size(1);
-  if (fits(parts_of(projected.detach(), heads), is_differentiated(projected))) return PackedAttention::apply(projected, heads);
+std::vector<Tensor> split_heads(const Tensor& projected, int64_t heads) {
   // The batch is −1 and never a number: a number would be frozen into a traced graph.
   // One unbind and not three selects: its backward stacks the three gradients once.
-  const auto qkv = projected.reshape({-1, tokens, 3, heads, projected.size(2) / (3 * heads)}).permute({2, 0, 3, 1, 4}).unbind(0);
+  return projected.reshape({-1, projected.size(1), 3, heads, projected.size(2) / (3 * heads)}).permute({2, 0, 3, 1, 4}).unbind(0);
+}
+
+Tensor mix_tokens(const Tensor& projected, int64_t heads) {
+  const bool ours = !operators_are_watched() && fits(parts_of(projected.detach(), heads), is_differentiated(projected));
+  if (ours) return PackedAttention::apply(projected, heads);
+  const auto qkv = split_heads(projected, heads);
   return by_operator(qkv[0], qkv[1], qkv[2], {});
 }
 
 Tensor mix_tokens(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias) {
   const bool differentiated = is_differentiated(query) || is_differentiated(key) || is_differentiated(value);
-  const bool ours = !bias.defined() && fits(by_token(query.detach(), key.detach(), value.detach()), differentiated);
+  const bool ours = !bias.defined() && !operators_are_watched() &&
+                    fits(by_token(query.detach(), key.detach(), value.detach()), differentiated);
   return ours ? ApartAttention::apply(query, key, value) : by_operator(query, key, value, bias);
 }
 

@@ -6,7 +6,7 @@ import { didYouMean } from '../../util/suggest.ts'
 
 /** @throws {ConfigError} with the line of the objective and what is reported */
 export function checkObjectives({ lineOf, objectives, phases }: SweepFile, { config }: ResolvedConfig): void {
-  const reported = new Set(phases.flatMap((phase) => reportedMetrics(phase, config.export)))
+  const reported = new Set(phases.flatMap((phase) => reportedMetrics(phase, config)))
   reported.add('seconds')
   if (reported.has('onnxBytes')) reported.add('latencyMs')
   const names = [...reported].map(snakeCase)

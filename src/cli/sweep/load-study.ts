@@ -6,7 +6,7 @@ import { ConfigError } from '../../util/errors.ts'
 import { didYouMean } from '../../util/suggest.ts'
 import { sweepFolders } from './folders.ts'
 
-export function journalOf(root: string, name: string): string {
+function journalOf(root: string, name: string): string {
   return join(sweepFolders(root, name).logs, 'journal.jsonl')
 }
 

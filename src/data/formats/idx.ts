@@ -101,7 +101,7 @@ interface IdxFiles {
 type FoundParts = Partial<Record<PartName, IdxFiles>>
 
 /** The pairs of files in a folder. @throws {DatasetError} when a part comes twice */
-export async function findIdx(folder: string): Promise<FoundParts | null> {
+async function findIdx(folder: string): Promise<FoundParts | null> {
   const names = await readdir(folder).catch(() => [] as string[])
   const found: FoundParts = {}
   for (const name of names.sort()) {
@@ -162,7 +162,7 @@ async function readPart({ images, labels }: IdxFiles): Promise<RawPart> {
 }
 
 /** @param dimensions that are expected; @throws {DatasetError} for another type or shape, or a file that is cut off */
-export async function readIdx(path: string, dimensions: readonly number[]): Promise<{ shape: number[]; values: Uint8Array }> {
+async function readIdx(path: string, dimensions: readonly number[]): Promise<{ shape: number[]; values: Uint8Array }> {
   const stored = await readFile(path)
   let bytes: Uint8Array = stored
   if (stored[0] === 0x1f && stored[1] === 0x8b) {

@@ -17,11 +17,6 @@ export interface ModelNames {
   readonly outputs: readonly string[]
 }
 
-/** Every operation the table knows, for a message. */
-export function supportedOperations(): string[] {
-  return Object.keys(lowerings).sort()
-}
-
 /**
  * @param parameters the tensors that came with the graph; only those in use become initializers
  * @throws {SnapshotError} naming the first operation without a lowering and where to add it

@@ -9,6 +9,7 @@ import {
   type MarginOptions,
 } from '../../losses/index.ts'
 import type { OptionShape } from '../../util/option-shape.ts'
+import { snakeCase } from '../../util/snake-case.ts'
 
 export type LabelLossKind = 'cross_entropy' | 'focal' | MarginKind
 
@@ -77,11 +78,10 @@ export function checkLabelLoss(
 ): void {
   const refuse = (at: keyof LabelLossOptions, needs: string): void => {
     if (options[at] == null) return
-    const name = at.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
     issues.addIssue({
       code: 'custom',
       path: [at],
-      message: `${name} is for ${key}: ${needs}, and ${key} is ${kind}. Remove one of the two`,
+      message: `${snakeCase(at)} is for ${key}: ${needs}, and ${key} is ${kind}. Remove one of the two`,
     })
   }
   if (!isMargin(kind)) refuse('margin', marginKinds.join(', '))

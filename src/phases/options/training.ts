@@ -15,6 +15,7 @@ import {
 import { backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
 import { adjusterOptionsSchema, type AdjusterOptions } from '../../train/index.ts'
 import type { OptionShape } from '../../util/option-shape.ts'
+import { snakeCase } from '../../util/snake-case.ts'
 import type { SwaOptions } from '../../train/index.ts'
 import type { Precision } from '../context.ts'
 import { freezeSchema, type FreezeOptions } from './freeze.ts'
@@ -304,12 +305,8 @@ function oneOf<K extends keyof TrainingOptions>(
   if (given.length > 1)
     issue(
       [given.at(-1) as K],
-      `only one of ${keys.map(snake).join(', ')} can be given, got ${given.map((key) => `${snake(key)}=${String(options[key])}`).join(' and ')}`,
+      `only one of ${keys.map(snakeCase).join(', ')} can be given, got ${given.map((key) => `${snakeCase(key)}=${String(options[key])}`).join(' and ')}`,
     )
-}
-
-function snake(key: string): string {
-  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 /** Mixing within a batch. */

@@ -4,6 +4,7 @@
  */
 import { createBackbone, ensureWeights, type BackboneOptions, type Model } from '../../models/index.ts'
 import type { Logger } from '../../util/logger.ts'
+import { checkCompile, checkCompiledTeacher } from '../compile.ts'
 import { predecessors, trainingPhaseNames, type PhaseName } from '../context.ts'
 import { withDownloads } from '../download-progress.ts'
 import { freezeBackbone } from '../freezing.ts'
@@ -39,6 +40,7 @@ export class ModelLoaderStage implements Stage {
       if (!this.#runs(name, config)) continue
       const options = config[name as 'train']
       const backbone: BackboneOptions = options.backbone ?? config.backbone
+      checkCompile(name, options, context.device, config.backbone)
       const imageSize = options.imageSize ?? data?.imageSize ?? config.data.imageSize ?? 32
       // A phase that goes on from another one takes the weights of that one, unless it names some itself.
       const needed = predecessors[name].length === 0 ? backbone.pretrained : (options.backbone?.pretrained ?? false)
@@ -63,6 +65,7 @@ export class ModelLoaderStage implements Stage {
     if (!this.#runs('distill', config)) return
     const { teacherBackbone, imageSize } = config.distill
     if (teacherBackbone !== null) {
+      checkCompiledTeacher(config.distill, context.device, teacherBackbone)
       const place = { section: ['distill', 'teacherBackbone'], size: ['data', 'imageSize'], logger }
       const size = imageSize ?? data?.imageSize ?? config.data.imageSize ?? 32
       const model = await this.#build(teacherBackbone, size, place)

@@ -1,12 +1,12 @@
 /** From what the earlier stages left to what a phase is handed. */
 import { evaluationPlan } from '../../augment/index.ts'
 import { ConfigError } from '../../util/errors.ts'
-import type { Phase, PhaseContext } from '../context.ts'
+import { trainingPhaseNames, type Phase, type PhaseContext } from '../context.ts'
 import { settingsOf } from '../lineage-record.ts'
 import type { StageContext } from '../orchestrator.ts'
 
 /** @throws {ConfigError} when the data or model stage did not run before */
-export function phaseContext(context: StageContext, stage: string): PhaseContext {
+function phaseContext(context: StageContext, stage: string): PhaseContext {
   const { config, data, createBackbone } = context
   if (data === null)
     throw new ConfigError(
@@ -35,6 +35,7 @@ export function phaseContext(context: StageContext, stage: string): PhaseContext
       imageSize: data.imageSize,
       precision: config.precision,
       workers: config.data.workers,
+      augmentations: trainingPhaseNames.map((name) => config[name as 'train'].augmentations),
       order: config.data,
     },
     createBackbone,

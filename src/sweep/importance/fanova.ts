@@ -9,7 +9,7 @@ import { contains, growTree, measure, type Dimension, type Leaf, type Samples } 
 /** The trees' leaves. */
 export type Forest = readonly (readonly Leaf[])[]
 
-export const FOREST_TREES = 64
+const FOREST_TREES = 64
 
 /** Trees over bootstrap samples; the same samples give the same forest. */
 export function growForest(samples: Samples, trees: number = FOREST_TREES): Forest {

@@ -22,7 +22,7 @@ export class QuasiRandomSampler implements Sampler {
 }
 
 /** Coordinate `index` of the scrambled van der Corput sequence in base `prime`, in [0, 1). */
-export function scrambledHalton(index: number, prime: number, seed: number, name: string): number {
+function scrambledHalton(index: number, prime: number, seed: number, name: string): number {
   let rest = index
   let scale = 1
   let sum = 0

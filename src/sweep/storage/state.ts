@@ -121,7 +121,7 @@ export class StudyState {
   }
 }
 
-export function newTrial(number: number, params: Params, attributes: Readonly<Record<string, Json>>): Trial {
+function newTrial(number: number, params: Params, attributes: Readonly<Record<string, Json>>): Trial {
   return {
     number,
     state: 'waiting',
@@ -137,7 +137,7 @@ export function newTrial(number: number, params: Params, attributes: Readonly<Re
   }
 }
 
-export function withReport(reports: readonly Report[], step: number, value: number): Report[] {
+function withReport(reports: readonly Report[], step: number, value: number): Report[] {
   return [...reports.filter((report) => report.step !== step), { step, value }].sort((a, b) => a.step - b.step)
 }
 

@@ -68,9 +68,9 @@ export class LogFile {
     return this.#waiting.length
   }
 
-  /** @throws {SnapshotError} when the disk refuses; the record waits then */
-  append(record: Uint8Array): void {
-    this.#waiting.push(record)
+  /** @throws {SnapshotError} when the disk refuses; all of the records wait then */
+  append(...records: readonly Uint8Array[]): void {
+    this.#waiting.push(...records)
     this.flush()
   }
 

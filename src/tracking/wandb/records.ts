@@ -32,6 +32,8 @@ export type WandbRecord =
   /** of W&B's own, which nothing here writes */
   | { readonly kind: 'other' }
 
+export type WrittenRecord = Exclude<WandbRecord, { kind: 'other' }>
+
 /** Field of Record that holds each kind. */
 const fields = { history: 2, summary: 3, metric: 12, run: 17, exit: 18, header: 21 } as const
 const KEY = 1
@@ -40,14 +42,14 @@ const VALUE_JSON = 16
 const NUM = 1
 
 /** @param num counted from 1 in the file */
-export function encodeRecord(num: number, record: Exclude<WandbRecord, { kind: 'other' }>): Buffer {
+export function encodeRecord(num: number, record: WrittenRecord): Buffer {
   const out = new ProtobufWriter()
   out.int(NUM, num)
   out.message(fields[record.kind], (inner) => writeRecord(inner, record))
   return Buffer.concat(out.pieces)
 }
 
-function writeRecord(out: ProtobufWriter, record: Exclude<WandbRecord, { kind: 'other' }>): void {
+function writeRecord(out: ProtobufWriter, record: WrittenRecord): void {
   switch (record.kind) {
     case 'header':
       return out.message(1, (version) => version.string(1, record.producer))

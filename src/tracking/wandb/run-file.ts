@@ -10,7 +10,7 @@ import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { ensureDirSync, systemCode, writeError } from '../../util/files.ts'
 import { LogFile } from './log-file.ts'
-import { decodeRecord, encodeRecord, type JsonItems, type WandbRecord } from './records.ts'
+import { decodeRecord, encodeRecord, type JsonItems, type WrittenRecord } from './records.ts'
 
 /** What a row of the history tells of. */
 export interface RowPlace {
@@ -63,7 +63,8 @@ export class WandbRunFile {
   readonly #log: LogFile
   readonly #rows: Row[]
   #summary: JsonItems
-  readonly #phases: Set<string>
+  /** whose x axis is told, and by which record */
+  readonly #phases: Map<string, number>
 
   private constructor(opened: Opened, memory: string) {
     this.#memory = memory
@@ -106,11 +107,9 @@ export class WandbRunFile {
   }
 
   /** How many rows stay when the one at `place` is to be the next: those before the first that tells of the same place or a later one. */
-  rowsBefore({ phase, step, isEpoch }: RowPlace): number {
-    const position = 2 * step + Number(isEpoch)
-    const last = this.#rows.findLast((row) => row.phase === phase)
-    if (last === undefined || positionOf(last) < position) return this.#rows.length
-    return this.#rows.findIndex((row) => row.phase === phase && positionOf(row) >= position)
+  rowsBefore(place: RowPlace): number {
+    const first = this.#rows.findIndex((row) => row.phase === place.phase && positionOf(row) >= positionOf(place))
+    return first < 0 ? this.#rows.length : first
   }
 
   /** Takes back all rows but the first `count`, and what was recorded after them. */
@@ -118,18 +117,20 @@ export class WandbRunFile {
     const first = this.#rows[count]
     if (first === undefined) return
     this.#rows.length = count
+    for (const [phase, record] of this.#phases) if (record >= first.record) this.#phases.delete(phase)
     this.#log.cut(first.record)
   }
 
   /** @throws {SnapshotError} when the disk refuses; what was not written goes with the next record */
   row(place: RowPlace, items: JsonItems): void {
     const { phase } = place
-    if (!this.#phases.has(phase)) {
-      this.#phases.add(phase)
-      this.#append({ kind: 'metric', glob: `${phase}/*`, stepMetric: stepMetricOf(phase) })
-    }
-    this.#rows.push({ ...place, record: this.#log.count })
-    this.#append({ kind: 'history', step: this.#rows.length - 1, items })
+    const isKnown = this.#phases.has(phase)
+    if (!isKnown) this.#phases.set(phase, this.#log.count)
+    this.#rows.push({ ...place, record: this.#log.count + Number(!isKnown) })
+    this.#append(
+      ...(isKnown ? [] : [{ kind: 'metric', glob: `${phase}/*`, stepMetric: stepMetricOf(phase) } as const]),
+      { kind: 'history', step: this.#rows.length - 1, items },
+    )
   }
 
   /** Merges numbers into the summary. @throws {SnapshotError} as `row` */
@@ -149,11 +150,11 @@ export class WandbRunFile {
     }
   }
 
-  /** Closes the file and removes it with its folder. */
+  /** Closes the file and removes it with its folder; a run that has begun elsewhere is remembered all the same. */
   discard(): void {
     this.#log.abandon()
     rmSync(this.folder, { recursive: true, force: true })
-    rmSync(this.#memory, { force: true })
+    if (!this.isAppended) rmSync(this.#memory, { force: true })
   }
 
   /** Everything is on the server: `wandb sync` need not look. */
@@ -161,8 +162,9 @@ export class WandbRunFile {
     writeFileSync(this.path + syncedSuffix, '')
   }
 
-  #append(record: Exclude<WandbRecord, { kind: 'other' }>): void {
-    this.#log.append(encodeRecord(this.#log.count + 1, record))
+  #append(...records: readonly WrittenRecord[]): void {
+    const { count } = this.#log
+    this.#log.append(...records.map((record, index) => encodeRecord(count + index + 1, record)))
   }
 }
 
@@ -200,7 +202,7 @@ interface Opened {
   readonly rows: Row[]
   readonly restored: readonly JsonItems[]
   readonly summary: JsonItems
-  readonly phases: Set<string>
+  readonly phases: Map<string, number>
 }
 
 /** The file of the run's last part; null where there is none to go on with. */
@@ -208,10 +210,8 @@ function continued({ id, folder: name }: Memory, { root, mode }: RunFileOptions)
   const folder = join(root, 'wandb', basename(name))
   const path = join(folder, `run-${id}.wandb`)
   if (!existsSync(path)) return null
-  if (existsSync(path + syncedSuffix)) {
-    if (mode === 'offline') return null
-    rmSync(path + syncedSuffix)
-  }
+  const isSynced = existsSync(path + syncedSuffix)
+  if (isSynced && mode === 'offline') return null
   const { file, records } = LogFile.reopen(path)
   const decoded = records.map((bytes) => decodeRecord(bytes)?.record ?? { kind: 'other' as const })
   const run = decoded.find((record) => record.kind === 'run')
@@ -220,6 +220,7 @@ function continued({ id, folder: name }: Memory, { root, mode }: RunFileOptions)
     file.close()
     return null
   }
+  if (isSynced) rmSync(path + syncedSuffix)
   const end = decoded.findIndex(({ kind }) => kind === 'exit')
   if (end >= 0) file.cut(end)
   const kept = end >= 0 ? decoded.slice(0, end) : decoded
@@ -231,7 +232,9 @@ function continued({ id, folder: name }: Memory, { root, mode }: RunFileOptions)
     ),
     restored: kept.flatMap((record) => (record.kind === 'history' ? [record.items] : [])),
     summary: Object.assign({}, ...summaries) as JsonItems,
-    phases: new Set(kept.flatMap((record) => (record.kind === 'metric' ? [record.glob.replace(/\/\*$/, '')] : []))),
+    phases: new Map(
+      kept.flatMap((record, index) => (record.kind === 'metric' ? [[record.glob.replace(/\/\*$/, ''), index]] : [])),
+    ),
   }
 }
 
@@ -245,17 +248,16 @@ function placeOf(items: JsonItems): RowPlace {
 /** A new file; of the run `id` where that has begun elsewhere. */
 function begun({ root, mode, description, now = Date.now() }: RunFileOptions, known: string | null): Opened {
   const id = known ?? newId()
-  const { folder, path } = claimFolder(join(root, 'wandb'), `${mode === 'offline' ? 'offline-run' : 'run'}`, id, now)
+  const { folder, path } = claimFolder(join(root, 'wandb'), mode === 'offline' ? 'offline-run' : 'run', id, now)
   const log = LogFile.create(path)
   const { producer, entity, ...named } = description
   const run = { kind: 'run', id, entity: entity ?? '', ...named, host: hostname(), startTime: now } as const
   try {
-    log.append(encodeRecord(1, { kind: 'header', producer }))
-    log.append(encodeRecord(2, { ...run, resume: known !== null }))
+    log.append(encodeRecord(1, { kind: 'header', producer }), encodeRecord(2, { ...run, resume: known !== null }))
   } catch {
     // They wait, and are tried again with the first row.
   }
-  const fresh = { rows: [], restored: [], summary: {}, phases: new Set<string>() }
+  const fresh = { rows: [], restored: [], summary: {}, phases: new Map<string, number>() }
   return { id, folder, path, log, startTime: now, isAppended: known !== null, ...fresh }
 }
 

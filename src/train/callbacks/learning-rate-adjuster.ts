@@ -72,9 +72,11 @@ export class LearningRateAdjuster implements Callback {
   async onEpochEnd(record: EpochRecord, control: TrainingControl): Promise<void> {
     const improved = this.isBest(record)
     const { highestAccuracy, lowestLoss, waited, reductions } = this.#progress
+    const loss = lossOf(record)
     this.#progress = {
       highestAccuracy: largest(highestAccuracy, record.train_accuracy),
-      lowestLoss: lowestLoss === null ? lossOf(record) : Math.min(lowestLoss, lossOf(record)),
+      // One that is not finite would never be undercut.
+      lowestLoss: Number.isFinite(loss) ? Math.min(lowestLoss ?? loss, loss) : lowestLoss,
       waited: improved ? 0 : waited + 1,
       reductions: improved ? 0 : reductions,
     }

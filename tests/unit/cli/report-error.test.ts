@@ -22,6 +22,6 @@ test('errors › what the system refuses is no defect of the program, and comes 
   assert.doesNotMatch(told(new ConfigError('wrong')), /defect|refused/)
   assert.throws(
     () => readFileSync('/nowhere/at/all'),
-    (error: unknown) => /The system refused it: a folder on the way/.test(told(error)),
+    (error: unknown) => /The system refused it: it, or a folder on the way/.test(told(error)),
   )
 })

@@ -324,7 +324,7 @@ describe('published configurations', () => {
   })
 
   it('names all unavailable keys at once, each with its line', () => {
-    const text = 'supcon: { enabled: true }\nevaluate:\n  tta_runs: 4\n  compute_vim: true\n'
+    const text = 'supcon: { enabled: true }\nevaluate:\n  compute_mahalanobis: true\n  compute_vim: true\n'
     const message = complaintAbout(text, { phases: ['supcon', 'evaluate'] })
     const named = [
       ...message.matchAll(/c\d+\.yaml:(\d+): (\S+) is not available yet \(.+\)\. Remove the key to run without it\./g),
@@ -332,11 +332,11 @@ describe('published configurations', () => {
     assert.equal(named.length, message.split('\n').length, message)
     const places = named.map(([, line, key]) => [key, line])
     assert.deepEqual(places.sort(), [
+      ['evaluate.compute_mahalanobis', '3'],
       ['evaluate.compute_vim', '4'],
-      ['evaluate.tta_runs', '3'],
     ])
     const loaded = resolveConfig({ config: file(text) }, { allowUnavailable: true })
-    assert.equal(loaded.config.evaluate.ttaRuns, 4)
+    assert.equal(loaded.config.evaluate.computeVim, true)
   })
 
   it('lets one key choose the network: name, or the halves of a hybrid', () => {
@@ -350,10 +350,10 @@ describe('published configurations', () => {
   })
 
   it('complains only about phases that would run', () => {
-    const text = 'evaluate: { tta_runs: 4 }\n'
-    assert.match(complaintAbout(text, { phases: ['evaluate'] }), /evaluate\.tta_runs/)
+    const text = 'evaluate: { compute_vim: true }\n'
+    assert.match(complaintAbout(text, { phases: ['evaluate'] }), /evaluate\.compute_vim/)
     assert.deepEqual(resolve(text, { phases: ['supcon'] }).phases, ['supcon'])
-    assert.deepEqual(resolve(text, { phases: ['evaluate'], set: ['evaluate.tta_runs=1'] }).phases, ['evaluate'])
+    assert.deepEqual(resolve(text, { phases: ['evaluate'], set: ['evaluate.compute_vim=false'] }).phases, ['evaluate'])
   })
 })
 

@@ -60,7 +60,8 @@ describe('evaluate scores', () => {
       weightedF1: (2 / 3 + 4 / 3 + 1) / 4,
     }
     assert.deepEqual(Object.keys(metrics), Object.keys(expected))
-    for (const [key, value] of Object.entries(expected)) near(metrics[key as keyof typeof metrics], value, key)
+    for (const [key, value] of Object.entries(expected))
+      near(metrics[key as keyof typeof metrics] as number, value, key)
   })
 
   it('uses each of its options', async () => {
@@ -125,7 +126,8 @@ describe('write evaluation', () => {
 
   it('writes no key and no file that docs/evaluation.md leaves out', async () => {
     const directory = join(scratch, 'documented')
-    const files = await writeEvaluation(directory, scores, await evaluateScores(scores), history)
+    const full = { ...scores, ttaRuns: 3 }
+    const files = await writeEvaluation(directory, full, await evaluateScores(full), history)
     const text = readFileSync(packageFile('docs/evaluation.md'), 'utf8')
     const keys = Object.keys(JSON.parse(readFileSync(files[0]!, 'utf8')) as object)
     for (const name of [...keys, ...files.map((file) => basename(file))]) assert.ok(text.includes(`\`${name}\``), name)
@@ -171,6 +173,9 @@ describe('scores file', () => {
     const bare = { logits, labels, classNames, ids }
     await saveScores(path, bare)
     assert.deepEqual(await loadScores(path), bare)
+    const full = { ...scores, ttaRuns: 3 }
+    await saveScores(path, full)
+    assert.deepEqual(await loadScores(path), full)
   })
 
   it('refuses a file that holds something else', async () => {

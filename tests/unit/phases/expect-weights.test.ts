@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -38,6 +38,13 @@ test('weights › snapshots that a later phase needs and that are not there are 
       /^distill\.teacher_backbone_path: .*nothing/,
     ],
     [{ distill: { initFrom: missing } }, 'initFrom', /^distill\.init_from: .*nothing/],
+    [{ distill: { initFrom: `${missing}.pth` } }, 'initFrom', /bare weights\. Give them as backbone\.pretrained\./],
+    [{ distill: { initFrom: 'hf:a/b' } }, 'initFrom', /hf:a\/b names bare weights/],
+    [
+      { distill: { teacherSnapshots: [`${missing}.safetensors`] } },
+      'teacherSnapshots',
+      /bare weights\. Give them as distill\.teacher_backbone_path\./,
+    ],
   ] as const)
     await assert.rejects(expect(['arcface', 'distill'], input), (error: unknown) => {
       assert.ok(error instanceof ConfigError)
@@ -57,6 +64,8 @@ test('weights › what an earlier phase of the run leaves, what is there, and wh
   const own = join(run.snapshots, 'arcface', 'cycle-*')
   await expect(['arcface', 'distill'], { distill: { teacherSnapshots: [own] } })
   await assert.rejects(expect(['distill'], { distill: { teacherSnapshots: [own] } }), ConfigError)
+  const later = { arcface: { initFrom: join(run.snapshots, 'distill', 'best') } }
+  await assert.rejects(expect(['arcface', 'distill'], later), ConfigError, 'what a later phase leaves is not there yet')
   const there = join(root, 'there')
   mkdirSync(there)
   await expect(['distill'], { distill: { teacherSnapshots: [there] } })
@@ -68,4 +77,9 @@ test('weights › what an earlier phase of the run leaves, what is there, and wh
   const gone = { distill: { teacherSnapshots: [join(root, 'gone')] } }
   await expect(['distill'], gone, true)
   await assert.rejects(expect(['distill'], gone, false), ConfigError)
+  const elsewhere = join(root, 'elsewhere')
+  renameSync(join(run.snapshots, 'distill'), elsewhere)
+  mkdirSync(join(run.snapshots, 'distill'))
+  writeFileSync(join(run.snapshots, 'distill', 'fallback'), `${elsewhere}\n`)
+  await expect(['distill'], gone, true)
 })

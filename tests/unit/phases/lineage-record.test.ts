@@ -15,6 +15,7 @@ import {
   writeLineage,
 } from '../../../src/phases/lineage-record.ts'
 import { pipelineConfigSchema, type PipelineConfigInput } from '../../../src/phases/index.ts'
+import { DatasetError } from '../../../src/util/errors.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'trivium-record-'))
 after(() => rmSync(root, { recursive: true }))
@@ -70,6 +71,34 @@ test('lineage › data is told apart by labels, classes and pictures', async () 
   assert.equal(new Set(hashes).size, 5)
   assert.equal(await dataHash({ train: dataset(), validation: null }), hashes[0])
 })
+
+test(
+  'lineage › a picture that is there and cannot be read is named',
+  { skip: process.platform !== 'linux' },
+  async () => {
+    const pixels = {
+      name: 'd',
+      classNames: ['a'],
+      labels: new Int32Array(1),
+      height: 1,
+      width: 1,
+      pixels: new Uint8Array(3),
+    }
+    const path = '/proc/self/mem' // reading its beginning is an I/O error for everyone
+    const train: Dataset = {
+      ...new MemoryDataset(pixels),
+      ...pixels,
+      length: 1,
+      at: () => ({ id: 0, label: 0, path }),
+      read: () => Promise.reject(new Error('it is a file')),
+    }
+    await assert.rejects(
+      dataHash({ train, validation: null }),
+      (error: unknown) =>
+        error instanceof DatasetError && error.message.startsWith(`${path}: the file cannot be read (`),
+    )
+  },
+)
 
 test('lineage › every byte of a small data set counts, its sizes where it is big, its times never', async () => {
   const pixels = (last: number): MemoryDataset =>

@@ -69,12 +69,12 @@ test('options › out of range values are refused', () => {
 
 test('options › what waits for its machinery is accepted, and found when it is set', () => {
   const { train, evaluate } = pipelineConfigSchema.parse({
-    evaluate: { ttaRuns: 4, computeVim: true },
+    evaluate: { computeMahalanobis: true, computeVim: true },
   })
   assert.deepEqual(findUnavailable(train, unavailableTrain), [])
   assert.deepEqual(
     findUnavailable(evaluate, unavailableEvaluate).map(({ key }) => key),
-    ['computeVim', 'ttaRuns'],
+    ['computeMahalanobis', 'computeVim'],
   )
 })
 

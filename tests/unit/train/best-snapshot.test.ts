@@ -6,6 +6,8 @@ import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { torch } from '../../../src/binding/index.ts'
 import {
+  fallbackOf,
+  findSnapshot,
   LastingSnapshots,
   readSnapshot,
   SnapshotStore,
@@ -69,13 +71,16 @@ test('best › one that is whole stays; one that is damaged or gone makes way, w
   }
 })
 
-test('best › a damaged one of the other folder is not found either', async () => {
+test('best › of two folders one names it: what the other one names would be found where it is newer', async () => {
   const folder = join(root, 'two', 'phase')
   const options = { keep: 9, logger: silentLogger, fallback: join(root, 'elsewhere'), pauses: [] }
+  await saved(await LastingSnapshots.open(folder, options), 3, bestIs(2))
+  const elsewhere = (await fallbackOf(folder)) as string
+  await saved(await SnapshotStore.open(elsewhere, { keep: 9, logger: silentLogger }), 4, bestIs(2))
   const store = await LastingSnapshots.open(folder, options)
-  await saved(store, 3, bestIs(2))
-  const other = await SnapshotStore.open(join(root, 'other', 'phase'), { keep: 9, logger: silentLogger })
-  await saved(other, 2, bestIs(2))
-  await store.nameBest(join(folder, 'epoch-0001'))
-  assert.equal(await best(store), 'epoch-0001')
+  for (const path of [join(folder, 'epoch-0001'), join(elsewhere, 'epoch-0003'), join(folder, 'epoch-0002')]) {
+    await store.nameBest(path)
+    assert.equal(await store.pointer('best'), path)
+    assert.equal(await findSnapshot(folder), path)
+  }
 })

@@ -82,6 +82,17 @@ test('lra › without accuracies the loss counts, without a validation part that
   assert.deepEqual(await adjusted({}, [[null, null], [null, null]]), ['best', 'best']) // prettier-ignore
 })
 
+test('lra › a loss that is not finite is no best one, and leaves a state that can be saved', async () => {
+  const course = await adjusted({ patience: 9 }, [[null, NaN], [null, 2], [null, Infinity], [null, 1], [null, 1.5]]) // prettier-ignore
+  assert.deepEqual(course, ['worse', 'best', 'worse', 'best', 'worse'])
+  for (const loss of [NaN, Infinity]) {
+    const parts = await loopParts({ task: scripted([loss, loss]) })
+    const adjuster = new LearningRateAdjuster({ ...usual, patience: 9 }, silentLogger)
+    const options = { ...loopOptions, duration: { epochs: 2, steps: null } }
+    assert.equal((await runTraining(options, { ...parts, callbacks: [adjuster] })).outcome, 'finished')
+  }
+})
+
 /** A task whose validation loss is what is written, epoch by epoch. */
 function scripted(losses: readonly number[]): ReturnType<typeof tintTask> {
   let epoch = 0

@@ -247,6 +247,12 @@ test('best epoch › the loss breaks ties of accuracy, and is what counts when i
   assert.ok(!better({ accuracy: 1, loss: 0.2 }, { accuracy: 1, loss: 0.2 }))
   assert.ok(better({ accuracy: null, loss: 1 }, { accuracy: null, loss: 2 }))
   assert.ok(isBetter({ accuracy: null, loss: null }, null, 'accuracy'))
+  for (const loss of [NaN, Infinity, null])
+    for (const monitor of ['accuracy', 'loss'] as const) {
+      assert.ok(better({ accuracy: null, loss: 9 }, { accuracy: null, loss }, monitor), `9 after ${loss}`)
+      assert.ok(!better({ accuracy: null, loss }, { accuracy: null, loss: 9 }, monitor), `${loss} after 9`)
+      assert.ok(!better({ accuracy: null, loss }, { accuracy: null, loss }, monitor))
+    }
 })
 
 test('history › the file exists from the first epoch on', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import { after, describe, test } from 'node:test'
 import { scanLog } from '../../../../src/tracking/wandb/log-file.ts'
 import { decodeRecord, type WandbRecord } from '../../../../src/tracking/wandb/records.ts'
 import { WandbRunFile, type RowPlace } from '../../../../src/tracking/wandb/run-file.ts'
+import { SnapshotError } from '../../../../src/util/errors.ts'
 
 const base = mkdtempSync(join(tmpdir(), 'trivium-wandb-run-'))
 after(() => rmSync(base, { recursive: true, force: true }))
@@ -113,9 +115,32 @@ describe('wandb run', () => {
     const file = open('stale')
     for (const phase of ['supcon', 'arcface', 'distill']) for (const step of [10, 20]) tell(file, at(step, phase))
     tell(file, at(10, 'arcface'))
+    const told = (): (string | undefined)[] =>
+      steps(file).map((line) => /"(\w+)\/step":"(\d+)"/.exec(line)?.slice(1, 3).join(' '))
+    assert.deepEqual(told(), ['supcon 10', 'supcon 20', 'arcface 10'])
+    tell(file, at(10, 'distill'))
     file.close(0, 1)
-    const kept = steps(file).map((line) => /"(\w+)\/step":"(\d+)"/.exec(line)?.slice(1, 3).join(' '))
-    assert.deepEqual(kept, ['supcon 10', 'supcon 20', 'arcface 10'])
+    assert.deepEqual(told().at(-1), 'distill 10')
+    const axes = recordsOf(file).flatMap((each) => (each.kind === 'metric' ? [each.stepMetric] : []))
+    assert.deepEqual(axes, ['supcon/step', 'arcface/step', 'distill/step'], 'what was taken back is told again')
+  })
+
+  test('on a disk that is full from the start everything waits, and is there in its order when there is room', (context) => {
+    const root = join(base, 'full')
+    mkdirSync(root)
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', root]).status !== 0)
+      return context.skip('needs the right to mount a tmpfs')
+    context.after(() => void spawnSync('umount', ['-l', root]))
+    spawnSync('dd', ['if=/dev/zero', `of=${join(root, 'filler')}`, 'bs=1k'])
+    const file = WandbRunFile.open({ root, memory: join(root, 'wandb.json'), mode: 'offline', description })
+    assert.throws(() => tell(file, at(10)), SnapshotError)
+    assert.throws(() => tell(file, at(20)), SnapshotError)
+    assert.deepEqual([file.rows, recordsOf(file)], [2, []])
+    rmSync(join(root, 'filler'))
+    tell(file, at(30))
+    const kinds = recordsOf(file).map(({ kind }) => kind)
+    assert.deepEqual(kinds, ['header', 'run', 'metric', 'history', 'history', 'history'])
+    file.close(0, 1)
   })
 
   test('goes on behind the last whole record of a file that a kill cut off', () => {
@@ -145,6 +170,14 @@ describe('wandb run', () => {
     assert.deepEqual(readFileSync(file.path), before)
     const third = open('synced')
     assert.deepEqual([third.path, third.isAppended, third.rows], [second.path, true, 1])
+    third.close(75, 1)
+    // A part that ends before its first row goes; the run is known all the same.
+    writeFileSync(`${third.path}.synced`, '')
+    open('synced').discard()
+    assert.equal(open('synced').id, file.id)
+    // Where it goes on online, only the server knows what stands before it: the uploaded part stays one.
+    assert.notEqual(open('synced', { mode: 'online' }).path, third.path)
+    assert.ok(existsSync(`${third.path}.synced`))
   })
 
   test('online it goes on in its file, of which the server has a part', () => {

@@ -1,11 +1,9 @@
 /** The key tables of docs/configuration.md, from the schemas: they cannot disagree with what is read. */
 
-import { phaseNames } from '../phases/context.ts'
 import { keysAt, type KeyInfo, listKeys } from './describe.ts'
 import { flatKeys } from './flat-keys.ts'
 import { snakeCase } from './names.ts'
 import { configSchema } from './schema.ts'
-import { listUnavailable } from './unavailable.ts'
 
 const SECTION_NOTES: Readonly<Record<string, string>> = {
   run: 'What the run is called and where its folders are.',
@@ -21,13 +19,12 @@ const SECTION_NOTES: Readonly<Record<string, string>> = {
   logging: 'Log files and trackers.',
 }
 
-/** Markdown: one table for the general keys, one a section, the flat keys, the keys that cannot act yet. */
+/** Markdown: one table for the general keys, one a section, the flat keys. */
 export function configReference(): string {
   const keys = listKeys(configSchema)
-  const missing = new Map(listUnavailable().map(({ path, what }) => [path.join('.'), what]))
   const general = keys.filter(({ path }) => path.length === 1 && keysAt(configSchema, path).length === 0)
   const sections = keysAt(configSchema, []).filter((name) => !general.some(({ path }) => path[0] === name))
-  const parts = [`## General keys\n\n${keyTable(general, 0, missing)}`]
+  const parts = [`## General keys\n\n${keyTable(general, 0)}`]
   for (const section of sections) {
     const own = keys.filter(({ path }) => path[0] === section && path.length > 1 && !sharedElsewhere(path))
     const nested = ['backbone', 'teacherBackbone'].filter((key) => keysAt(configSchema, [section]).includes(key))
@@ -36,9 +33,9 @@ export function configReference(): string {
       nested.length > 0
         ? `\n\n${places} ${nested.length > 1 ? 'take' : 'takes'} the keys of [backbone](#backbone).`
         : ''
-    parts.push(`## ${snakeCase(section)}\n\n${SECTION_NOTES[section] ?? ''}\n\n${keyTable(own, 1, missing)}${shared}`)
+    parts.push(`## ${snakeCase(section)}\n\n${SECTION_NOTES[section] ?? ''}\n\n${keyTable(own, 1)}${shared}`)
   }
-  parts.push(`## Flat keys\n\n${flatTable()}`, `## Keys that are read but not available yet\n\n${missingTable()}`)
+  parts.push(`## Flat keys\n\n${flatTable()}`)
   return parts.join('\n\n')
 }
 
@@ -47,14 +44,13 @@ function sharedElsewhere(path: readonly string[]): boolean {
   return path.length > 2 && /^(backbone|teacherBackbone)$/.test(path[1] ?? '')
 }
 
-function keyTable(keys: readonly KeyInfo[], skip: number, missing: ReadonlyMap<string, string>): string {
-  const rows = keys.map(({ path, type, default: value, description }) => {
-    const what = missing.get(path.join('.'))
-    const notes = [description, what === undefined ? '' : `_not available yet: ${what}_`]
-      .filter((note) => note !== '')
-      .join('; ')
-    return [`\`${path.slice(skip).map(snakeCase).join('.')}\``, type, defaultText(value), snakeWords(notes)]
-  })
+function keyTable(keys: readonly KeyInfo[], skip: number): string {
+  const rows = keys.map(({ path, type, default: value, description }) => [
+    `\`${path.slice(skip).map(snakeCase).join('.')}\``,
+    type,
+    defaultText(value),
+    snakeWords(description),
+  ])
   return markdownTable(['key', 'value', 'default', 'meaning'], rows)
 }
 
@@ -62,26 +58,6 @@ function flatTable(): string {
   return markdownTable(
     ['flat key', 'same as'],
     Object.entries(flatKeys).map(([key, path]) => [`\`${snakeCase(key)}\``, `\`${path.map(snakeCase).join('.')}\``]),
-  )
-}
-
-function missingTable(): string {
-  const byKey = new Map<string, { what: string; phases: string[] }>()
-  for (const { path, what } of listUnavailable()) {
-    const [first = '', ...rest] = path
-    const inPhase = (phaseNames as readonly string[]).includes(first)
-    const key = (inPhase ? rest : path).map(snakeCase).join('.')
-    const entry = byKey.get(key) ?? { what, phases: [] }
-    if (inPhase) entry.phases.push(first)
-    byKey.set(key, entry)
-  }
-  return markdownTable(
-    ['key', 'needs', 'in'],
-    [...byKey].map(([key, { what, phases }]) => [
-      `\`${key}\``,
-      what,
-      phases.length === 0 ? 'top level' : phases.join(', '),
-    ]),
   )
 }
 

@@ -20,7 +20,6 @@ import { configError, describeIssues, show } from './problems.ts'
 import { readYamlFile } from './read-yaml.ts'
 import { type Config, configSchema } from './schema.ts'
 import { emptyMap, find, type MapNode, merge, type Node, originOf, scalar, toPlain, withValue } from './tree.ts'
-import { checkAvailable } from './unavailable.ts'
 
 /** What the command line was given; every field is optional. */
 export interface ConfigRequest {
@@ -63,16 +62,8 @@ const likeness: Readonly<Partial<Record<DatasetName, DatasetName>>> = {
   webdataset: 'imagefolder',
 }
 
-/**
- * Reads and checks everything.
- *
- * @param allowUnavailable show the configuration even where it asks for things that are not available yet
- * @throws {ConfigError} listing every problem with file and line
- */
-export function resolveConfig(
-  request: ConfigRequest,
-  { allowUnavailable = false }: { allowUnavailable?: boolean } = {},
-): ResolvedConfig {
+/** Reads and checks everything. @throws {ConfigError} listing every problem with file and line */
+export function resolveConfig(request: ConfigRequest): ResolvedConfig {
   const file = configFile(request)
   const fromFile = liftFlatKeys(readYamlFile(file))
   const overrides = readOverrides(request.set ?? [])
@@ -94,7 +85,6 @@ export function resolveConfig(
     throw configError(describeIssues(parsed.error.issues, tree, configSchema, Object.keys(flatKeys)))
   }
   const config = parsed.data
-  if (!allowUnavailable) checkAvailable(config, selection.phases, (path) => originOf(tree, path))
   return {
     config,
     ...selection,

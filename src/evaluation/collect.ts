@@ -3,7 +3,7 @@
  */
 import type { Tensor } from '../binding/index.ts'
 import { DatasetError, ShapeError } from '../util/errors.ts'
-import type { Scores } from './scores.ts'
+import { noveltyNames, type Novelty, type NoveltyName, type Scores } from './scores.ts'
 
 /** What is needed of a batch of the loader. */
 export interface EvaluationBatch<Images> {
@@ -17,9 +17,17 @@ export interface EvaluationBatch<Images> {
   dispose(): void
 }
 
+/** What is said of a batch. */
+export interface Answer {
+  /** [N, C], disposed of here */
+  readonly logits: Pick<Tensor, 'shape' | 'data' | 'dispose'>
+  /** the same detectors for every batch */
+  readonly novelty?: Novelty
+}
+
 export interface CollectOptions<Images> {
-  /** pictures of a batch → logits [N, C], in evaluation mode and without gradients; the logits are disposed of here */
-  readonly forward: (images: Images) => Promise<Pick<Tensor, 'shape' | 'data' | 'dispose'>>
+  /** pictures of a batch → what is said of them, in evaluation mode and without gradients */
+  readonly forward: (images: Images) => Promise<Answer>
   /** every sample once */
   readonly loader: {
     readonly batchesPerEpoch: number
@@ -42,6 +50,7 @@ export async function collectScores<Images>(options: CollectOptions<Images>): Pr
   const { forward, loader, dataset, signal, onBatch } = options
   const { classNames } = dataset
   const logits: Float32Array[] = []
+  const novelty = new Map<NoveltyName, Float64Array[]>()
   const labels: number[] = []
   const ids: number[] = []
   const paths: (string | undefined)[] = []
@@ -49,7 +58,12 @@ export async function collectScores<Images>(options: CollectOptions<Images>): Pr
   for await (const batch of loader.epoch(0)) {
     try {
       signal?.throwIfAborted()
-      logits.push(logitsOf(await forward(batch.images), batch.labelValues.length, classNames.length))
+      const answer = await forward(batch.images)
+      logits.push(logitsOf(answer.logits, batch.labelValues.length, classNames.length))
+      for (const name of noveltyNames) {
+        const values = answer.novelty?.[name]
+        if (values !== undefined) novelty.set(name, [...(novelty.get(name) ?? []), values])
+      }
       labels.push(...batch.labelValues)
       ids.push(...batch.ids)
       for (const index of batch.indices) paths.push(dataset.at(index).path)
@@ -62,10 +76,17 @@ export async function collectScores<Images>(options: CollectOptions<Images>): Pr
     throw new DatasetError('Expected at least 1 sample to evaluate, got 0. Check the split: it may be empty.')
   }
   const scores = {
-    logits: concatenate(logits),
+    logits: concatenate(logits, Float32Array),
     labels: Int32Array.from(labels),
     ids: Int32Array.from(ids),
     classNames,
+    ...(novelty.size === 0
+      ? {}
+      : {
+          novelty: Object.fromEntries(
+            Array.from(novelty, ([name, chunks]) => [name, concatenate(chunks, Float64Array)]),
+          ),
+        }),
   }
   return paths.some((path) => path !== undefined) ? { ...scores, paths } : scores
 }
@@ -89,8 +110,11 @@ function logitsOf(
   }
 }
 
-function concatenate(chunks: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+function concatenate<Values extends Float32Array | Float64Array>(
+  chunks: readonly Values[],
+  type: new (length: number) => Values,
+): Values {
+  const all = new type(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
   let offset = 0
   for (const chunk of chunks) {
     all.set(chunk, offset)

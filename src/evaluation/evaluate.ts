@@ -12,6 +12,7 @@ import {
 } from '../metrics/index.ts'
 import { energyScores } from '../ood/index.ts'
 import { softmax } from '../util/softmax.ts'
+import { noveltyMetrics, type NoveltyMetrics } from './novelty-metrics.ts'
 import { validateScores, type Scores } from './scores.ts'
 
 export interface EvaluateOptions {
@@ -49,9 +50,7 @@ export type Metrics = Readonly<{
   Readonly<Partial<OptionalMetrics>>
 
 /** Written where what they tell of was asked for. */
-export type OptionalMetrics = {
-  ttaRuns: number
-}
+export type OptionalMetrics = { ttaRuns: number } & NoveltyMetrics
 
 /** The metrics with what the tables and charts need beside them. */
 export interface Analysis {
@@ -82,7 +81,7 @@ export async function evaluateScores(scores: Scores, options: EvaluateOptions = 
 export function analyseScores(scores: Scores, options: EvaluateOptions = {}): Analysis {
   const { topK = 5, eceBins = 15, energyTemperature = 1 } = options
   validateScores(scores)
-  const { logits, labels, classNames, ttaRuns } = scores
+  const { logits, labels, classNames, ttaRuns, novelty } = scores
   const numClasses = classNames.length
   const probabilities = softmax(logits, numClasses)
   // From the logits: two that differ may have the same probability in floating point.
@@ -115,6 +114,7 @@ export function analyseScores(scores: Scores, options: EvaluateOptions = {}): An
     weightedPrecision: report.weighted.precision,
     weightedRecall: report.weighted.recall,
     weightedF1: report.weighted.f1,
+    ...noveltyMetrics(novelty ?? {}),
     ...(ttaRuns === undefined ? {} : { ttaRuns }),
   }
   return { metrics, probabilities, predicted, confusion, report, bins, energyScores: scoresOfEnergy }

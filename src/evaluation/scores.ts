@@ -3,10 +3,17 @@
  */
 import { rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { readSafetensors, torch, writeSafetensors } from '../binding/index.ts'
-import { ShapeError, SnapshotError } from '../util/errors.ts'
+import { readSafetensors, torch, writeSafetensors, type Tensor } from '../binding/index.ts'
+import { NonFiniteError, ShapeError, SnapshotError } from '../util/errors.ts'
 import { ensureDir, syncDirectory, writeError } from '../util/files.ts'
 import { checkScores } from '../util/scores-check.ts'
+
+/** How far each sample lies from what the model was trained on, by a detector that was fitted to the training part. */
+export const noveltyNames = ['mahalanobis', 'vim'] as const
+export type NoveltyName = (typeof noveltyNames)[number]
+
+/** [N] float64 each, lower = more in-distribution: a detector's scores with their sign turned, as energies are. */
+export type Novelty = Readonly<Partial<Record<NoveltyName, Float64Array>>>
 
 export interface Scores {
   /** flat [N, C], before softmax */
@@ -21,12 +28,13 @@ export interface Scores {
   readonly paths?: readonly (string | undefined)[]
   /** views of each sample whose probabilities were averaged; left out: the sample alone */
   readonly ttaRuns?: number
+  readonly novelty?: Novelty
 }
 
 /**
  * @throws {DatasetError} when there is no sample, or a label is outside [0, C)
  * @throws {ShapeError} when lengths disagree
- * @throws {NonFiniteError} when a logit is NaN or infinite
+ * @throws {NonFiniteError} when a logit or a detector's score is NaN or infinite
  */
 export function validateScores(scores: Scores): void {
   checkScores(scores.logits, scores.labels, scores.classNames.length)
@@ -34,8 +42,14 @@ export function validateScores(scores: Scores): void {
   for (const [what, length] of [
     ['ids', scores.ids.length],
     ['paths', scores.paths?.length ?? samples],
+    ...noveltyNames.map((name) => [`${name} scores`, scores.novelty?.[name]?.length ?? samples] as const),
   ] as const) {
     if (length !== samples) throw new ShapeError(`Expected ${samples} ${what}, one for each label, got ${length}.`)
+  }
+  for (const name of noveltyNames) {
+    const bad = scores.novelty?.[name]?.findIndex((value) => !Number.isFinite(value)) ?? -1
+    if (bad >= 0)
+      throw new NonFiniteError(`Expected finite ${name} scores, got ${scores.novelty?.[name]?.[bad]} at sample ${bad}.`)
   }
 }
 
@@ -46,6 +60,10 @@ export async function saveScores(path: string, scores: Scores): Promise<void> {
     ['logits', torch.tensor(scores.logits, { shape })],
     ['labels', torch.tensor(scores.labels)],
     ['ids', torch.tensor(scores.ids)],
+    ...noveltyNames.flatMap((name): [string, Tensor][] => {
+      const values = scores.novelty?.[name]
+      return values === undefined ? [] : [[name, torch.tensor(values)]]
+    }),
   ])
   const metadata = {
     class_names: JSON.stringify(scores.classNames),
@@ -78,10 +96,15 @@ export async function loadScores(path: string): Promise<Scores> {
     ) {
       throw new SnapshotError(`${path}: expected logits, labels, ids and class_names, as an evaluation saves them.`)
     }
+    const found = noveltyNames.flatMap((name): [NoveltyName, Float64Array][] => {
+      const novel = values(name)
+      return novel instanceof Float64Array ? [[name, novel]] : []
+    })
     const files = JSON.parse(paths ?? 'null') as (string | null)[] | null
     const scores = {
       ...{ logits, labels, ids, classNames: JSON.parse(classNames) as string[] },
       ...(ttaRuns === undefined ? {} : { ttaRuns: Number(ttaRuns) }),
+      ...(found.length === 0 ? {} : { novelty: Object.fromEntries(found) }),
     }
     return files ? { ...scores, paths: files.map((file) => file ?? undefined) } : scores
   } finally {

@@ -15,7 +15,7 @@ import {
 } from '../report/index.ts'
 import { writeFileAtomic } from '../util/files.ts'
 import { analyseScores, type Analysis, type Metrics } from './evaluate.ts'
-import { saveScores, type Scores } from './scores.ts'
+import { noveltyNames, saveScores, type Scores } from './scores.ts'
 
 /**
  * @param directory eval_results/<run>; made when missing
@@ -50,8 +50,9 @@ export async function writeEvaluation(
 }
 
 function predictionsTable(scores: Scores, { metrics, probabilities, energyScores }: Analysis): string {
-  const { logits, labels, classNames, ids, paths } = scores
+  const { logits, labels, classNames, ids, paths, novelty = {} } = scores
   const numClasses = classNames.length
+  const measured = noveltyNames.filter((name) => novelty[name] !== undefined)
   const ranks = Math.min(metrics.topK, numClasses)
   const rows = Array.from(labels, (label, row): PredictionRow => {
     const best = topClasses(logits, numClasses, row, ranks)
@@ -63,8 +64,9 @@ function predictionsTable(scores: Scores, { metrics, probabilities, energyScores
       trueProbability: probability(label),
       correct: best[0] === label,
       energy: -energyScores[row]!,
+      novelty: measured.map((name) => novelty[name]![row]!),
       ranked: best.map((c) => ({ name: classNames[c]!, probability: probability(c) })),
     }
   })
-  return predictionsCsv(rows, ranks)
+  return predictionsCsv(rows, ranks, measured)
 }

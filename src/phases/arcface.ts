@@ -3,7 +3,7 @@ import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
 import { cosineHead, LabelLoss } from './label-loss.ts'
 import { batchMixer } from './mixing.ts'
-import { arcfaceOptionsSchema, marginKindOf, unavailableArcface, type ArcFaceOptions } from './options/arcface.ts'
+import { arcfaceOptionsSchema, marginKindOf, type ArcFaceOptions } from './options/arcface.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
 export const arcfacePhase: Phase<ArcFaceOptions> = {
@@ -18,7 +18,6 @@ export const arcfacePhase: Phase<ArcFaceOptions> = {
         head: cosineHead(options),
         logitScale: options.scale,
         views: 1,
-        unavailable: unavailableArcface,
         labelLoss: marginKindOf(options),
         task(parts) {
           if (options.backboneLrScale === 0) parts.pair.backbone.setRequiresGrad(false)

@@ -20,7 +20,7 @@ import { classificationTask } from './classification-task.ts'
 import type { Phase } from './context.ts'
 import { cosineHead, LabelLoss } from './label-loss.ts'
 import { batchMixer, type MixedStep } from './mixing.ts'
-import { distillOptionsSchema, unavailableDistill, type DistillOptions } from './options/distill.ts'
+import { distillOptionsSchema, type DistillOptions } from './options/distill.ts'
 import { openTeacher, type Teacher } from './teacher.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
@@ -36,7 +36,6 @@ export const distillPhase: Phase<DistillOptions> = {
         head: cosineHead(options),
         logitScale: options.scale,
         views: 1,
-        unavailable: unavailableDistill,
         ...(options.alpha < 1 ? { labelLoss: options.hardLoss } : {}),
         async task(parts) {
           const { alpha, featureWeight, embeddingWeight, scale } = options

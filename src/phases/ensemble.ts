@@ -40,25 +40,34 @@ async function cyclesOf(context: PhaseContext): Promise<string> {
   return join(snapshot === null ? context.run.snapshots : dirname(snapshot.path), 'cycle-*')
 }
 
+/** What networks say of N pictures. */
+export interface Classified {
+  /** [N, C] of the one network for single views; else what has the mean probabilities and the mean energy of all */
+  readonly logits: Tensor
+  /** of the first view by the first network: backbone features [N, D] and their logits [N, C] */
+  readonly first: { readonly features: Tensor; readonly logits: Tensor }
+}
+
 /**
  * @param images [V · N, 3, S, S] as the first one sees them, V views of each picture one after the other
- * @returns [N, C] logits of the one for single views; else what has the mean probabilities and the mean energy of all
  */
 export async function classify(
   models: readonly [TrainedModel, ...TrainedModel[]],
   images: Tensor,
   views: number = 1,
-): Promise<Tensor> {
+): Promise<Classified> {
   const { ops } = torch
-  const logits: Tensor[] = []
+  const size = (images.shape[0] ?? 0) / views
+  const passes: { readonly features: Tensor; readonly logits: Tensor }[] = []
   for (const { pair, spec } of models) {
-    const { outputs } = await forwardNetworks(pair, toTeachersView(images, models[0].spec, spec), 'float32')
-    logits.push(ops.mul(outputs, spec.logitScale))
+    const { features, outputs } = await forwardNetworks(pair, toTeachersView(images, models[0].spec, spec), 'float32')
+    passes.push({ features, logits: ops.mul(outputs, spec.logitScale) })
   }
-  const [only] = logits
-  if (only !== undefined && logits.length === 1 && views === 1) return only
-  const all = ops.stack(logits)
-  return together(ops.reshape(all, [logits.length * views, -1, all.shape[2] ?? 1]))
+  const [own] = passes as [Classified['first']]
+  const first = { features: ops.narrow(own.features, 0, 0, size), logits: ops.narrow(own.logits, 0, 0, size) }
+  if (passes.length === 1 && views === 1) return { logits: own.logits, first }
+  const all = ops.stack(passes.map(({ logits }) => logits))
+  return { logits: together(ops.reshape(all, [passes.length * views, size, all.shape[2] ?? 1])), first }
 }
 
 /** @param all [M, N, C] logits @returns [N, C], whose softmax is the mean of the M and whose log-sum-exp is the mean of theirs */

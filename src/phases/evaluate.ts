@@ -6,11 +6,11 @@ import { readHistory } from '../tracking/index.ts'
 import { DatasetError, SnapshotError } from '../util/errors.ts'
 import type { Phase, PhaseContext } from './context.ts'
 import { classify, openClassifiers } from './ensemble.ts'
-import { evaluateOptionsSchema, unavailableEvaluate, type EvaluatePhaseOptions } from './options/evaluate.ts'
+import { fitDetectors, noveltyOf } from './novelty.ts'
+import { evaluateOptionsSchema, type EvaluatePhaseOptions } from './options/evaluate.ts'
 import { resizeToFor } from './image-geometry.ts'
 import type { NetworkSpec } from './networks.ts'
 import { viewsPlan } from './test-time-views.ts'
-import { refuseUnavailable } from './training-phase.ts'
 
 export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
   name: 'evaluate',
@@ -18,7 +18,6 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
   optionsSchema: evaluateOptionsSchema,
   async run(options, context) {
     const started = performance.now()
-    refuseUnavailable('evaluate', options, unavailableEvaluate)
     const dataset = context.data[options.split]
     if (dataset === null || dataset.length === 0)
       throw new DatasetError(
@@ -45,6 +44,7 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
         views: ttaRuns,
         device: context.device,
       })
+      const detectors = await fitDetectors(options, models[0], context)
       progress.start('evaluate', loader.batchesPerEpoch)
       const collected = await torch
         .noGrad(() =>
@@ -52,7 +52,11 @@ export const evaluatePhase: Phase<EvaluatePhaseOptions> = {
             loader,
             dataset,
             signal,
-            forward: (images) => torch.scope(() => classify(models, images, ttaRuns)),
+            forward: (images) =>
+              torch.scope(async () => {
+                const { logits, first } = await classify(models, images, ttaRuns)
+                return { logits, novelty: await noveltyOf(detectors, first) }
+              }),
             onBatch: (done) => progress.update(done),
           }),
         )

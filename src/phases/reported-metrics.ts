@@ -1,5 +1,5 @@
 /** Names of the numbers that a phase ends with (PhaseResult.metrics): what a sweep can be judged by is known before it runs. */
-import type { Metrics, OptionalMetrics } from '../evaluation/index.ts'
+import { noveltyMetricNames, type Metrics, type OptionalMetrics } from '../evaluation/index.ts'
 import type { PhaseName } from './context.ts'
 import type { EvaluatePhaseOptions } from './options/evaluate.ts'
 import type { ExportPhaseOptions } from './options/export.ts'
@@ -31,7 +31,7 @@ const evaluation: Readonly<Record<Exclude<keyof Metrics, keyof OptionalMetrics>,
 }
 
 interface Asked {
-  readonly evaluate: Pick<EvaluatePhaseOptions, 'ttaRuns'>
+  readonly evaluate: Pick<EvaluatePhaseOptions, 'computeMahalanobis' | 'computeVim' | 'ttaRuns'>
   readonly export: Pick<ExportPhaseOptions, 'formats'>
 }
 
@@ -43,7 +43,12 @@ export function reportedMetrics(phase: PhaseName, asked: Asked): readonly string
     case 'distill':
       return training
     case 'evaluate':
-      return [...Object.keys(evaluation), ...(asked.evaluate.ttaRuns > 1 ? ['ttaRuns'] : [])]
+      return [
+        ...Object.keys(evaluation),
+        ...(asked.evaluate.computeMahalanobis ? noveltyMetricNames('mahalanobis') : []),
+        ...(asked.evaluate.computeVim ? noveltyMetricNames('vim') : []),
+        ...(asked.evaluate.ttaRuns > 1 ? ['ttaRuns'] : []),
+      ]
     case 'export':
       return [
         ...(asked.export.formats.includes('onnx') ? ['onnxBytes', 'maxAbsoluteDifference', 'top1Agreement'] : []),

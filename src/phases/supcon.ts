@@ -6,7 +6,7 @@ import { forwardNetworks, type Networks, type TrainingTask } from '../train/inde
 import { ConfigError, ShapeError } from '../util/errors.ts'
 import type { Phase, Precision } from './context.ts'
 import { batchMixer, type BatchMixer } from './mixing.ts'
-import { supconOptionsSchema, unavailableSupcon, type SupConOptions } from './options/supcon.ts'
+import { supconOptionsSchema, type SupConOptions } from './options/supcon.ts'
 import { runTrainingPhase, type TaskParts } from './training-phase.ts'
 import { embeddingValidation } from './validation.ts'
 
@@ -24,7 +24,6 @@ export const supconPhase: Phase<SupConOptions> = {
         logitScale: 1,
         views,
         localCrops: options.localCrops,
-        unavailable: unavailableSupcon,
         sampler: (dataset, batchSize, seed) =>
           classBalancedSampler(dataset, {
             seed,

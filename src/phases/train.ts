@@ -6,7 +6,7 @@ import type { Phase } from './context.ts'
 import { cosineHead, LabelLoss } from './label-loss.ts'
 import { batchMixer, firstView } from './mixing.ts'
 import { isMargin } from './options/label-loss.ts'
-import { trainOptionsSchema, unavailableTrain, type TrainOptions } from './options/train.ts'
+import { trainOptionsSchema, type TrainOptions } from './options/train.ts'
 import { runTrainingPhase } from './training-phase.ts'
 
 /** Of each picture where their predictions are compared (AugMix). */
@@ -28,7 +28,6 @@ export const trainPhase: Phase<TrainOptions> = {
         // a clean version and two augmented ones of its crop
         views: options.jsdWeight > 0 ? versions : 1,
         consistency: options.jsdWeight > 0,
-        unavailable: unavailableTrain,
         labelLoss: options.lossFunction,
         task(parts) {
           const loss = new LabelLoss('train', options.lossFunction, options, {

@@ -26,7 +26,6 @@ import {
   type TrainingTask,
 } from '../train/index.ts'
 import { ConfigError } from '../util/errors.ts'
-import { findUnavailable, type Unavailable } from '../util/unavailable.ts'
 import { adopt, adoptable, startingBackbone } from './adopt.ts'
 import { predecessors, type PhaseContext, type PhaseName, type PhaseResult, type Precision } from './context.ts'
 import { checkDevice, graphsOf } from './device-limits.ts'
@@ -65,8 +64,6 @@ export interface Recipe {
   readonly consistency?: boolean
   /** more views of each image, as small crops of `imageSize` pixels */
   readonly localCrops?: LocalCropOptions | null
-  /** options that wait for their machinery; one that is set ends the phase before it begins */
-  readonly unavailable: readonly Unavailable[]
   /** default: every sample once, in a new random order each epoch */
   readonly sampler?: (dataset: Dataset, batchSize: number, seed: number) => Sampler
   task(parts: TaskParts): TrainingTask | Promise<TrainingTask>
@@ -83,7 +80,6 @@ export async function runTrainingPhase(
 ): Promise<PhaseResult> {
   const started = performance.now()
   const { name } = recipe
-  refuseUnavailable(name, options, recipe.unavailable)
   checkDevice(name, options, context)
   const folder = join(context.run.snapshots, name)
   const open = (): Promise<LastingSnapshots> =>
@@ -189,12 +185,6 @@ function cycleOf(options: TrainingOptions): (state: object) => number {
     const { epoch, batchInEpoch } = state as Pick<TrainingState, 'epoch' | 'batchInEpoch'>
     return batchInEpoch === 0 ? cycleEndedAt(epoch, cycles) : 0
   }
-}
-
-/** @throws {ConfigError} naming the first option that is set and waits for its machinery */
-export function refuseUnavailable(name: PhaseName, options: object, list: readonly Unavailable[]): void {
-  for (const { key, what } of findUnavailable(options, list))
-    throw new ConfigError(`${name}.${key} is not available yet (${what}). Remove the key to run without it.`)
 }
 
 interface LoopSetup {

@@ -14,12 +14,17 @@ export interface PredictionRow {
   readonly correct: boolean
   /** −T·log Σ exp(logit / T): lower = more in-distribution */
   readonly energy: number
+  /** further scores of that kind, in the order of their columns; lower = more in-distribution */
+  readonly novelty?: readonly number[]
   /** the classes with the highest probabilities, best first; the first is the prediction */
   readonly ranked: readonly { readonly name: string; readonly probability: number }[]
 }
 
-/** @param ranks number of ranked classes in every row; the first fills `predicted` and `confidence` */
-export function predictionsCsv(rows: readonly PredictionRow[], ranks: number): string {
+/**
+ * @param ranks   number of ranked classes in every row; the first fills `predicted` and `confidence`
+ * @param novelty names of the columns after `energy`
+ */
+export function predictionsCsv(rows: readonly PredictionRow[], ranks: number, novelty: readonly string[] = []): string {
   const others = Array.from({ length: ranks - 1 }, (_, i) => [`top_${i + 2}`, `top_${i + 2}_probability`])
   const header = [
     'id',
@@ -30,6 +35,7 @@ export function predictionsCsv(rows: readonly PredictionRow[], ranks: number): s
     'confidence',
     'true_probability',
     'energy',
+    ...novelty,
     ...others.flat(),
   ]
   return csvLine(header) + rows.map(predictionLine).join('')
@@ -46,6 +52,7 @@ function predictionLine(row: PredictionRow): string {
     first && digits(first.probability),
     digits(row.trueProbability),
     digits(row.energy),
+    ...(row.novelty ?? []).map(digits),
     ...others.flatMap(({ name, probability }) => [name, digits(probability)]),
   ])
 }

@@ -232,10 +232,6 @@ test('digits › a truncated snapshot is refused by file, and evaluation of an e
   )
 })
 
-test('digits › an option that waits for its machinery ends the phase by name, never in silence', async () => {
-  await assert.rejects(run('whole', ['evaluate'], { evaluate: { computeVim: true } }), /evaluate\.computeVim/)
-})
-
 test('digits › plain training through the orchestrator, with a stage of one’s own', async () => {
   const counted: number[] = []
   const { train, evaluate } = config('plain', { train: { enabled: true } })

@@ -40,16 +40,13 @@ async function preview({ flags, output, json, quiet }: Invocation): Promise<numb
   const file = resolve(flags.text('output') ?? 'augment-preview.png')
   if (extname(file).toLowerCase() !== '.png')
     throw new ConfigError(`--output: expected a file that ends in .png, got "${flags.text('output')}".`)
-  const { config, phases } = resolveConfig(
-    {
-      config: flags.text('config'),
-      set: flags.repeated('set'),
-      dataset: flags.text('dataset'),
-      data: flags.text('data'),
-      seed: flags.number('seed'),
-    },
-    { allowUnavailable: true },
-  )
+  const { config, phases } = resolveConfig({
+    config: flags.text('config'),
+    set: flags.repeated('set'),
+    dataset: flags.text('dataset'),
+    data: flags.text('data'),
+    seed: flags.number('seed'),
+  })
   const named = flags.text('phase')
   const phase = trainingPhaseNames.find((name) => (named === undefined ? phases.includes(name) : name === named))
   if (phase === undefined)

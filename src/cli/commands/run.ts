@@ -68,7 +68,7 @@ export const runCommand: Command = {
     const values = invocation.flags
     const printing = values.switch('print_config')
     const resuming = values.switch('resume')
-    const resolved = resolveConfig(requestOf(invocation, resuming), { allowUnavailable: printing })
+    const resolved = resolveConfig(requestOf(invocation, resuming))
     if (printing) {
       output.result(
         json ? JSON.stringify(configToPlain(resolved), null, 2) : configToYaml(resolved, { sources: true }).trimEnd(),

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { marginKinds, type MarginKind } from '../../losses/index.ts'
-import type { Unavailable } from '../../util/unavailable.ts'
 import { checkLabelLoss, marginLossShape, type MarginLossOptions } from './label-loss.ts'
 import { checkedTraining, mixingShape, trainingShape, type MixingOptions, type TrainingOptions } from './training.ts'
 
@@ -57,4 +56,3 @@ export function marginKindOf(
 }
 
 export const arcfaceOptionsSchema: z.ZodType<ArcFaceOptions> = checkedTraining(schema, defaults)
-export const unavailableArcface: readonly Unavailable[] = []

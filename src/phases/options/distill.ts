@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { adapterOptions, backboneOptionsSchema, type BackboneOptions } from '../../models/index.ts'
-import type { Unavailable } from '../../util/unavailable.ts'
 import {
   checkLabelLoss,
   labelLossKinds,
@@ -138,4 +137,3 @@ const schema: z.ZodType<DistillOptions> = z
   })
 
 export const distillOptionsSchema: z.ZodType<DistillOptions> = checkedTraining(schema, defaults)
-export const unavailableDistill: readonly Unavailable[] = []

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { augmentationOptionsSchema, type AugmentationOptions } from '../../augment/index.ts'
 import type { OptionShape } from '../../util/option-shape.ts'
-import type { Unavailable } from '../../util/unavailable.ts'
 
 /** What is measured on the test part, and of which snapshot. */
 export interface EvaluatePhaseOptions {
@@ -15,7 +14,13 @@ export interface EvaluatePhaseOptions {
   readonly eceBins: number
   readonly energyTemperature: number
   readonly computeMahalanobis: boolean
+  /** features are divided by their length first */
+  readonly mahalanobisNormalize: boolean
+  /** less the distance to one Gaussian of all classes */
+  readonly mahalanobisRelative: boolean
   readonly computeVim: boolean
+  /** of the principal space */
+  readonly vimDimension: number | null
   /** views of each picture whose probabilities are averaged; 1: the picture alone */
   readonly ttaRuns: number
   /** what makes the views after the first; null: the standard ones */
@@ -45,8 +50,29 @@ const shape: OptionShape<EvaluatePhaseOptions> = {
   topK: z.number().int().positive().default(5),
   eceBins: z.number().int().positive().default(15),
   energyTemperature: z.number().positive().default(1),
-  computeMahalanobis: z.boolean().default(false),
-  computeVim: z.boolean().default(false),
+  computeMahalanobis: z
+    .boolean()
+    .default(false)
+    .describe('distance of the features to the nearest class of the training part'),
+  mahalanobisNormalize: z
+    .boolean()
+    .default(false)
+    .describe('of features divided by their length first (Mahalanobis++)'),
+  mahalanobisRelative: z
+    .boolean()
+    .default(false)
+    .describe('less the distance to one Gaussian of all classes (relative Mahalanobis distance)'),
+  computeVim: z
+    .boolean()
+    .default(false)
+    .describe('residual of the features outside the principal space of the training part, against the logits'),
+  vimDimension: z
+    .number()
+    .int()
+    .positive()
+    .nullable()
+    .default(null)
+    .describe('directions of the principal space; null: 1000 of 2048 features or more, 512 of 768 or more, else half'),
   ttaRuns: z
     .number()
     .int()
@@ -70,12 +96,19 @@ export const evaluateOptionsSchema: z.ZodType<EvaluatePhaseOptions> = z
     path: ['ensemble'],
     error: 'only one of model and ensemble can be given',
   })
+  .superRefine((options, issues) => {
+    const { computeMahalanobis, mahalanobisNormalize, mahalanobisRelative, computeVim, vimDimension, ensemble } =
+      options
+    const refuse = (key: keyof EvaluatePhaseOptions, message: string): void =>
+      issues.addIssue({ code: 'custom', path: [key], message })
+    if (mahalanobisNormalize && !computeMahalanobis) refuse('mahalanobisNormalize', 'needs compute_mahalanobis: true')
+    if (mahalanobisRelative && !computeMahalanobis) refuse('mahalanobisRelative', 'needs compute_mahalanobis: true')
+    if (vimDimension !== null && !computeVim) refuse('vimDimension', 'needs compute_vim: true')
+    for (const key of ['computeMahalanobis', 'computeVim'] as const)
+      if (options[key] && ensemble !== null)
+        refuse(key, 'reads the features of one network, and ensemble has several. Give model in its place')
+  })
   .refine(({ ttaRuns, ttaAugmentations }) => ttaRuns > 1 || ttaAugmentations === null, {
     path: ['ttaAugmentations'],
     error: 'needs tta_runs of 2 or more: the first view is the picture itself',
   })
-
-export const unavailableEvaluate: readonly Unavailable[] = [
-  { key: 'computeMahalanobis', what: 'the Mahalanobis score', isSet: (value) => value === true },
-  { key: 'computeVim', what: 'the ViM score', isSet: (value) => value === true },
-]

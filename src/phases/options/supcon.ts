@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { supconLossShape, type SupConLossOptions } from '../../losses/index.ts'
-import type { Unavailable } from '../../util/unavailable.ts'
 import { checkedTraining, mixingShape, trainingShape, type MixingOptions, type TrainingOptions } from './training.ts'
 
 /** Supervised contrastive pretraining: several views, class-balanced batches, a projection head that is thrown away later. */
@@ -108,4 +107,3 @@ const schema: z.ZodType<SupConOptions> = z
   })
 
 export const supconOptionsSchema: z.ZodType<SupConOptions> = checkedTraining(schema, defaults)
-export const unavailableSupcon: readonly Unavailable[] = []

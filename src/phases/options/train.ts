@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { Unavailable } from '../../util/unavailable.ts'
 import {
   checkLabelLoss,
   isMargin,
@@ -48,4 +47,3 @@ const schema: z.ZodType<TrainOptions> = z
   })
 
 export const trainOptionsSchema: z.ZodType<TrainOptions> = checkedTraining(schema, defaults)
-export const unavailableTrain: readonly Unavailable[] = []

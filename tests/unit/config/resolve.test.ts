@@ -323,22 +323,6 @@ describe('published configurations', () => {
     assert.deepEqual([entity, mode], [null, 'offline'])
   })
 
-  it('names all unavailable keys at once, each with its line', () => {
-    const text = 'supcon: { enabled: true }\nevaluate:\n  compute_mahalanobis: true\n  compute_vim: true\n'
-    const message = complaintAbout(text, { phases: ['supcon', 'evaluate'] })
-    const named = [
-      ...message.matchAll(/c\d+\.yaml:(\d+): (\S+) is not available yet \(.+\)\. Remove the key to run without it\./g),
-    ]
-    assert.equal(named.length, message.split('\n').length, message)
-    const places = named.map(([, line, key]) => [key, line])
-    assert.deepEqual(places.sort(), [
-      ['evaluate.compute_mahalanobis', '3'],
-      ['evaluate.compute_vim', '4'],
-    ])
-    const loaded = resolveConfig({ config: file(text) }, { allowUnavailable: true })
-    assert.equal(loaded.config.evaluate.computeVim, true)
-  })
-
   it('lets one key choose the network: name, or the halves of a hybrid', () => {
     const small = { dataset: 'digits' }
     const two = complaint({ ...small, set: ['backbone.name=resnet18', 'backbone.vit_model=vit_test'] })
@@ -347,13 +331,6 @@ describe('published configurations', () => {
     const { config } = resolveConfig({ ...small, set: [...halves, 'arcface.backbone.vit_model=vit_test'] })
     assert.equal(config.supcon.backbone?.name, 'hybrid')
     assert.deepEqual(config.arcface.backbone, { name: 'vit_test', pretrained: false })
-  })
-
-  it('complains only about phases that would run', () => {
-    const text = 'evaluate: { compute_vim: true }\n'
-    assert.match(complaintAbout(text, { phases: ['evaluate'] }), /evaluate\.compute_vim/)
-    assert.deepEqual(resolve(text, { phases: ['supcon'] }).phases, ['supcon'])
-    assert.deepEqual(resolve(text, { phases: ['evaluate'], set: ['evaluate.compute_vim=false'] }).phases, ['evaluate'])
   })
 })
 

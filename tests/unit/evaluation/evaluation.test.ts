@@ -28,6 +28,9 @@ const scores: Scores = {
   paths: ['a.png', undefined, 'c,d.png', 'e.png'],
 }
 
+/** In the unit of each detector. */
+const novelty = { mahalanobis: Float64Array.of(4, 1, 3, 2.5), vim: Float64Array.of(-1, 1e-3, 0, 7) }
+
 function near(actual: number, expected: number, what: string): void {
   assert.ok(Math.abs(actual - expected) < 1e-7, `${what}: expected ${expected}, got ${actual}`)
 }
@@ -73,6 +76,21 @@ describe('evaluate scores', () => {
     near(cold.energyMean, -(Math.log(0.7) + Math.log(0.8) + Math.log(0.5) + Math.log(0.6)) / 4, 'energy at low T')
   })
 
+  it('tells mean and quantiles of the detectors that were asked, and the views, and nothing where none was', async () => {
+    const plain = Object.keys(await evaluateScores(scores))
+    const metrics = await evaluateScores({ ...scores, novelty, ttaRuns: 3 })
+    // Sorted 1, 2.5, 3, 4: 5 % lie .15 of the way from the first to the second, 95 % .85 of the way from the third to the last.
+    const expected = {
+      ...{ mahalanobisMean: 2.625, mahalanobisQ05: 1.225, mahalanobisMedian: 2.75, mahalanobisQ95: 3.85 },
+      ...{ vimMean: 6.001 / 4, vimQ05: -0.85, vimMedian: 5e-4, vimQ95: 1e-3 + 0.85 * (7 - 1e-3) },
+      ttaRuns: 3,
+    }
+    assert.deepEqual(Object.keys(metrics).slice(plain.length), Object.keys(expected))
+    for (const [key, value] of Object.entries(expected)) near(metrics[key as keyof typeof expected]!, value, key)
+    const one = Object.keys(await evaluateScores({ ...scores, novelty: { vim: novelty.vim } }))
+    assert.deepEqual(one.slice(plain.length), ['vimMean', 'vimQ05', 'vimMedian', 'vimQ95'])
+  })
+
   it('refuses bad scores with a typed error', async () => {
     const cases: [Partial<Scores>, new (message: string) => Error][] = [
       [{ labels: Int32Array.of(0, 1, 2, 3) }, DatasetError],
@@ -82,6 +100,8 @@ describe('evaluate scores', () => {
       [{ logits: scores.logits.subarray(3) }, ShapeError],
       [{ ids: Int32Array.of(1) }, ShapeError],
       [{ paths: ['a'] }, ShapeError],
+      [{ novelty: { vim: Float64Array.of(1) } }, ShapeError],
+      [{ novelty: { mahalanobis: Float64Array.of(1, 2, Infinity, 3) } }, NonFiniteError],
     ]
     for (const [change, type] of cases) await assert.rejects(evaluateScores({ ...scores, ...change }), type)
     for (const options of [{ topK: 0 }, { eceBins: 0 }, { energyTemperature: 0 }]) {
@@ -126,7 +146,7 @@ describe('write evaluation', () => {
 
   it('writes no key and no file that docs/evaluation.md leaves out', async () => {
     const directory = join(scratch, 'documented')
-    const full = { ...scores, ttaRuns: 3 }
+    const full = { ...scores, novelty, ttaRuns: 3 }
     const files = await writeEvaluation(directory, full, await evaluateScores(full), history)
     const text = readFileSync(packageFile('docs/evaluation.md'), 'utf8')
     const keys = Object.keys(JSON.parse(readFileSync(files[0]!, 'utf8')) as object)
@@ -157,6 +177,18 @@ describe('write evaluation', () => {
     assert.ok(!existsSync(join(directory, 'loss-curve.png')), 'no curves without a history')
   })
 
+  it('gives each detector a column after the energy', async () => {
+    const directory = join(scratch, 'novel')
+    await writeEvaluation(directory, { ...scores, novelty }, await evaluateScores({ ...scores, novelty }))
+    const [header = [], ...rows] = parseCsv(readFileSync(join(directory, 'predictions.csv'), 'utf8'))
+    const at = header.indexOf('energy')
+    assert.deepEqual(header.slice(at, at + 4), ['energy', 'mahalanobis', 'vim', 'top_2'])
+    assert.deepEqual(
+      rows.map((row) => row.slice(at + 1, at + 3).map(Number)),
+      Array.from(novelty.vim, (value, i) => [novelty.mahalanobis[i], value]),
+    )
+  })
+
   it('is an error of ours when the folder cannot be made', async () => {
     const file = join(scratch, 'file')
     writeFileSync(file, '')
@@ -173,7 +205,7 @@ describe('scores file', () => {
     const bare = { logits, labels, classNames, ids }
     await saveScores(path, bare)
     assert.deepEqual(await loadScores(path), bare)
-    const full = { ...scores, ttaRuns: 3 }
+    const full = { ...scores, novelty, ttaRuns: 3 }
     await saveScores(path, full)
     assert.deepEqual(await loadScores(path), full)
   })
@@ -214,12 +246,16 @@ describe('collect scores', () => {
     disposed = 0
     const progress: string[] = []
     const collected = await collectScores({
-      forward: async (images: number[]) => logits(images),
+      forward: async (images: number[]) => ({
+        logits: logits(images),
+        novelty: { vim: Float64Array.from(images, (image) => image - 0.1) },
+      }),
       loader: loaderOf(batch(0, 3), batch(3, 2)),
       dataset,
       onBatch: (done, total) => progress.push(`${done}/${total}`),
     })
     assert.deepEqual([...collected.logits], [1, 0, 0, 1, 1, 0, 0, 1, 1, 0])
+    assert.deepEqual(collected.novelty, { vim: Float64Array.of(-0.1, 0.9, -0.1, 0.9, -0.1) })
     assert.deepEqual([...collected.ids], [100, 101, 102, 103, 104])
     assert.deepEqual(collected.paths, ['0.png', '1.png', '2.png', '3.png', '4.png'])
     assert.deepEqual(progress, ['1/2', '2/2'])
@@ -229,19 +265,19 @@ describe('collect scores', () => {
 
   it('refuses logits of another number of classes, and disposes of the batch', async () => {
     disposed = 0
-    const forward = async (images: number[]) => logits(images, 3)
+    const forward = async (images: number[]) => ({ logits: logits(images, 3) })
     await assert.rejects(collectScores({ forward, loader: loaderOf(batch(0, 3)), dataset }), ShapeError)
     assert.equal(disposed, 2)
   })
 
   it('refuses a loader without batches', async () => {
-    const forward = async (images: number[]) => logits(images)
+    const forward = async (images: number[]) => ({ logits: logits(images) })
     await assert.rejects(collectScores({ forward, loader: loaderOf(), dataset }), DatasetError)
   })
 
   it('stops with the reason of the signal', async () => {
     const reason = new Error('stopped')
-    const forward = async (images: number[]) => logits(images)
+    const forward = async (images: number[]) => ({ logits: logits(images) })
     const options = { forward, loader: loaderOf(batch(0, 3)), dataset, signal: AbortSignal.abort(reason) }
     await assert.rejects(collectScores(options), reason)
   })

@@ -3,11 +3,8 @@ import { test } from 'node:test'
 import { pipelineConfigSchema, phases, phaseNames } from '../../../src/phases/index.ts'
 import { isSameArchitecture } from '../../../src/phases/networks.ts'
 import { marginKindOf } from '../../../src/phases/options/arcface.ts'
-import { unavailableEvaluate } from '../../../src/phases/options/evaluate.ts'
-import { unavailableTrain } from '../../../src/phases/options/train.ts'
 import { augmentationThreads } from '../../../src/phases/training-phase.ts'
 import { resizeToFor } from '../../../src/phases/image-geometry.ts'
-import { findUnavailable } from '../../../src/util/unavailable.ts'
 
 const problem = (input: unknown): string => {
   const parsed = pipelineConfigSchema.safeParse(input)
@@ -65,17 +62,6 @@ test('options › out of range values are refused', () => {
     { supcon: { temprature: 0.1 } },
   ])
     assert.notEqual(problem(input), '', JSON.stringify(input))
-})
-
-test('options › what waits for its machinery is accepted, and found when it is set', () => {
-  const { train, evaluate } = pipelineConfigSchema.parse({
-    evaluate: { computeMahalanobis: true, computeVim: true },
-  })
-  assert.deepEqual(findUnavailable(train, unavailableTrain), [])
-  assert.deepEqual(
-    findUnavailable(evaluate, unavailableEvaluate).map(({ key }) => key),
-    ['computeMahalanobis', 'computeVim'],
-  )
 })
 
 test('options › one margin can be chosen, and a flag is a spelling of it', () => {
@@ -219,4 +205,25 @@ test('options › what an optimizer, a schedule or a tool around them does not r
   const { supcon } = pipelineConfigSchema.parse({ supcon: { swa: true } })
   assert.equal(supcon.emaDecay, 0)
   assert.equal(pipelineConfigSchema.parse({}).supcon.emaDecay, 0.999)
+})
+
+test('options › keys of the evaluation that could not act are refused', () => {
+  for (const [evaluate, expected] of [
+    [{ mahalanobisNormalize: true }, /evaluate\.mahalanobisNormalize: needs compute_mahalanobis: true/],
+    [{ mahalanobisRelative: true }, /evaluate\.mahalanobisRelative: needs compute_mahalanobis: true/],
+    [{ vimDimension: 4 }, /evaluate\.vimDimension: needs compute_vim: true/],
+    [{ computeVim: true, vimDimension: 0 }, /evaluate\.vimDimension/],
+    [{ computeVim: true, ensemble: 'cycles' }, /evaluate\.computeVim: reads the features of one network/],
+    [{ computeMahalanobis: true, ensemble: ['a'] }, /evaluate\.computeMahalanobis: reads the features of one network/],
+    [{ ttaAugmentations: {} }, /evaluate\.ttaAugmentations: needs tta_runs of 2 or more/],
+    [{ ttaRuns: 0 }, /evaluate\.ttaRuns/],
+    [{ ttaRuns: 1.5 }, /evaluate\.ttaRuns/],
+    [{ ttaRuns: 2, ttaAugmentations: { flip: true } }, /evaluate\.ttaAugmentations/],
+  ] as const)
+    assert.match(problem({ evaluate }), expected, JSON.stringify(evaluate))
+  const all = { ttaRuns: 4, ttaAugmentations: { randomCrop: true }, computeMahalanobis: true, computeVim: true }
+  assert.equal(
+    problem({ evaluate: { ...all, mahalanobisNormalize: true, mahalanobisRelative: true, vimDimension: 4 } }),
+    '',
+  )
 })

@@ -1,0 +1,36 @@
+/** How a detector's scores are spread over the samples: what a threshold is chosen from. */
+import { noveltyNames, type Novelty, type NoveltyName } from './scores.ts'
+
+const places = { Q05: 0.05, Median: 0.5, Q95: 0.95 } as const
+
+type Statistic = 'Mean' | keyof typeof places
+
+/** A type alias, so that it is also a Record<string, number>. */
+export type NoveltyMetrics = { [Key in `${NoveltyName}${Statistic}`]: number }
+
+/** Names of what is reported of a detector. */
+export function noveltyMetricNames(name: NoveltyName): (keyof NoveltyMetrics)[] {
+  return [`${name}Mean`, ...(Object.keys(places) as (keyof typeof places)[]).map((place) => `${name}${place}` as const)]
+}
+
+/** Mean and quantiles, interpolated between neighbours as numpy's default does. */
+export function noveltyMetrics(novelty: Novelty): Partial<NoveltyMetrics> {
+  const metrics: Partial<NoveltyMetrics> = {}
+  for (const name of noveltyNames) {
+    const values = novelty[name]
+    if (values === undefined) continue
+    const sorted = Float64Array.from(values).sort()
+    metrics[`${name}Mean`] = sorted.reduce((sum, value) => sum + value, 0) / sorted.length
+    for (const [place, share] of Object.entries(places))
+      metrics[`${name}${place as keyof typeof places}`] = quantile(sorted, share)
+  }
+  return metrics
+}
+
+/** @param sorted rising, not empty */
+function quantile(sorted: Float64Array, share: number): number {
+  const at = share * (sorted.length - 1)
+  const below = Math.floor(at)
+  const [low = 0, high = low] = sorted.subarray(below, below + 2)
+  return low + (at - below) * (high - low)
+}

@@ -246,7 +246,7 @@ function callbacksOf({ lra, askEpoch }: TrainingOptions, { logger, ask, run, cal
     ...(askEpoch === null || ask === null ? [] : [new HaltPrompt(askEpoch, ask)]),
     ...callbacks,
   ]
-  const names = all.filter((callback) => 'state' in callback).map(({ name }) => name)
+  const names = all.filter((callback) => callback.state !== undefined).map(({ name }) => name)
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined)
     throw new ConfigError(

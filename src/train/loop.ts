@@ -299,7 +299,7 @@ class TrainingRun {
     const epoch = this.#state.epoch + 1
     const lr = this.#learningRateAt({ step: Math.max(0, step - 1), updates: Math.max(0, updates - 1), plateau })
     const record = epochRecord(this.#parts.task.name, this.#state, { lr, validation, validationSeconds })
-    const opinion = this.#callbacks.find((callback) => 'isBest' in callback)
+    const opinion = this.#callbacks.find((callback) => callback.isBest !== undefined)
     const { monitor } = this.#options
     const improved = best === null || ((await opinion?.isBest?.(record)) ?? isBetter(validation, best, monitor))
     this.#state = {

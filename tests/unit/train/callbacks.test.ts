@@ -175,7 +175,8 @@ test('callbacks › what one throws ends the training', async () => {
 test('callbacks › a promise of isBest is waited for', async () => {
   const parts = await loopParts()
   const first: Callback = { name: 'first', isBest: ({ epoch }) => Promise.resolve(epoch === 1) }
-  const { state } = await runTraining(loopOptions, { ...parts, callbacks: [first] })
+  const none = { name: 'none', onStart() {}, isBest: undefined } as unknown as Callback
+  const { state } = await runTraining(loopOptions, { ...parts, callbacks: [none, first] })
   assert.equal(state.best?.epoch, 1)
 })
 

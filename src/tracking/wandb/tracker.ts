@@ -67,10 +67,10 @@ export class WandbTracker {
     }
     this.#guard(() => {
       this.#file = WandbRunFile.open({ root: run.root, memory: join(run.logs, 'wandb.json'), mode, description })
-    })
+    }, 'The training goes on; nothing is recorded for W&B.')
     const file = this.#file
     if (file === null) return
-    this.#guard(() => file.remember())
+    this.#guard(() => file.remember(), 'The training goes on; with --resume it will be another run there.')
     this.#summary = file.summary
     logger.info(`Weights & Biases: ${mode} run ${file.id} in ${shown(file.folder)}`)
     if (this.#credentials === null) return
@@ -120,8 +120,8 @@ export class WandbTracker {
     if (file === null) return
     this.#file = null
     if (exitCode !== 0 && file.rows === 0 && file.restored.length === 0 && this.#uploader === null)
-      return this.#guard(() => file.discard()) // nothing ever began
-    this.#guard(() => file.close(exitCode, (Date.now() - file.startTime) / 1000))
+      return this.#guard(() => file.discard(), 'Its folder stays.') // nothing ever began
+    this.#guard(() => file.close(exitCode, (Date.now() - file.startTime) / 1000), 'The records end there.')
     const { logger } = this.#setting
     if (file.waiting > 0)
       logger.warn(
@@ -129,7 +129,7 @@ export class WandbTracker {
       )
     const sent = await this.#uploader?.finish(exitCode)
     if (sent === undefined) logger.info(`Weights & Biases: wandb sync ${shown(file.folder)} uploads the run`)
-    else if (sent.isComplete) this.#guard(() => file.markSynced())
+    else if (sent.isComplete) this.#guard(() => file.markSynced(), 'The server has the run all the same.')
     else
       logger.warn(
         `Weights & Biases: the server lacks the end of the run (${sent.unsent} rows). ` +
@@ -152,19 +152,15 @@ export class WandbTracker {
     this.#uploader?.summarize(this.#summary)
   }
 
-  /** Says once what was refused, and goes on. */
-  #guard(work: () => void): void {
+  /** Says once what was refused, and what follows, and goes on. */
+  #guard(work: () => void, then = 'The training goes on; records are kept and written with the next ones.'): void {
     try {
       work()
     } catch (error) {
       const { logger } = this.#setting
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = (error instanceof Error ? error.message : String(error)).replace(/\.?$/, '.')
       if (this.#isRefused) logger.debug(`Weights & Biases: ${reason}`)
-      else
-        logger.warn(
-          `Weights & Biases: ${reason} The training goes on; ` +
-            (this.#file === null ? 'nothing is recorded for W&B.' : 'records are kept and written with the next ones.'),
-        )
+      else logger.warn(`Weights & Biases: ${reason} ${then}`)
       this.#isRefused = true
     }
   }

@@ -240,7 +240,7 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
  * @throws {ConfigError} when two that keep something have one name: snapshots would hold one of them only
  */
 function callbacksOf({ lra, askEpoch }: TrainingOptions, { logger, ask, run, callbacks }: PhaseContext): Callback[] {
-  const all = [
+  const all: Callback[] = [
     new ControlFile(join(run.logs, 'control.json'), logger),
     ...(lra === null ? [] : [new LearningRateAdjuster(lra, logger)]),
     ...(askEpoch === null || ask === null ? [] : [new HaltPrompt(askEpoch, ask)]),

@@ -28,7 +28,7 @@ import { statesOf } from './callback-states.ts'
 import { Control } from './control.ts'
 import { addToSums, epochRecord, measure } from './epoch.ts'
 import type { LoopOptions, LoopParts, LoopResult, Thaw } from './loop-parts.ts'
-import { stepInPieces } from './memory.ts'
+import { preparedBatches, stepInPieces } from './memory.ts'
 import { abortAtOnce, NonFiniteGuard, type NonFiniteOptions } from './non-finite.ts'
 import { brokenWeights } from './non-finite-origin.ts'
 import { Rate } from './rate.ts'
@@ -172,7 +172,7 @@ class TrainingRun {
 
   /** Trains to the end of the epoch or of the budget, or until it is interrupted. */
   async #trainEpoch(): Promise<void> {
-    const { loader, networks, signal, thaw } = this.#parts
+    const { loader, networks, signal, task, thaw } = this.#parts
     const { epoch, batchInEpoch } = this.#state
     if (signal.aborted || this.#isBudgetSpent() || batchInEpoch >= loader.batchesPerEpoch) return
     if (thaw != null && !this.#isThawed && epoch >= thaw.afterEpochs) await this.#thaw(thaw)
@@ -184,7 +184,7 @@ class TrainingRun {
       for (const batch of batches.splice(0)) batch.dispose()
     }
     try {
-      for await (const batch of loader.epoch(epoch, batchInEpoch)) {
+      for await (const batch of preparedBatches(task.name, loader.epoch(epoch, batchInEpoch))) {
         batches.push(batch)
         const taken = this.#state.batchInEpoch + batches.length
         if (batches.length < (this.#options.accumulation ?? 1) && taken < loader.batchesPerEpoch) continue

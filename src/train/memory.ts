@@ -44,11 +44,26 @@ export async function stepInPieces(
   }
 }
 
+/** What the loader gives; where memory does not suffice to prepare a batch, that is said: pieces of it come later. */
+export async function* preparedBatches(phase: string, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  try {
+    yield* batches
+  } catch (error) {
+    if (errorReason(error) !== 'out of memory') throw error
+    throw outOfMemoryWhile('a batch was prepared', phase, error, 'Lower batch_size or image_size')
+  }
+}
+
 /** Outside of a step, where smaller pieces were of no use. */
-export function outOfMemoryWhile(what: string, phase: string, error: unknown): BindingError {
+export function outOfMemoryWhile(
+  what: string,
+  phase: string,
+  error: unknown,
+  remedy = 'Lower image_size or precision, take a smaller network',
+): BindingError {
   return new BindingError(
     `${phase}: out of memory while ${what}; the process holds ${residentGigabytes()} GB of main memory. ` +
-      `Lower image_size or precision, take a smaller network, or end other programs. (${error instanceof Error ? error.message : String(error)})`,
+      `${remedy}, or end other programs. (${error instanceof Error ? error.message : String(error)})`,
     { cause: error, reason: 'out of memory' },
   )
 }

@@ -390,3 +390,33 @@ test('micro batch › without it, and where a single image does not fit, the err
     /with 1 × 3 × 8 × 8 images at once .*A single image does not fit/,
   )
 })
+
+test('micro batch › a batch that there is no memory to prepare is said so, with the numbers and the remedy', async () => {
+  const parts = await loopParts()
+  const { loader } = parts
+  const short = {
+    ...parts,
+    loader: {
+      batchSize: loader.batchSize,
+      batchesPerEpoch: loader.batchesPerEpoch,
+      async *epoch(epoch: number, start?: number) {
+        let given = 0
+        for await (const batch of loader.epoch(epoch, start)) {
+          if (given++ === 2) {
+            batch.dispose()
+            throw new RangeError('Array buffer allocation failed')
+          }
+          yield batch
+        }
+      },
+    } as unknown as typeof loader,
+  }
+  await assert.rejects(runTraining(loopOptions, short), (error: unknown) => {
+    assert.ok(error instanceof BindingError && error.reason === 'out of memory')
+    assert.match(
+      error.message,
+      /^tints: out of memory while a batch was prepared; the process holds .* GB .*Lower batch_size .*\(Array buffer/,
+    )
+    return true
+  })
+})

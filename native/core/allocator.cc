@@ -3,6 +3,7 @@
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -20,15 +21,15 @@ namespace trivium {
 namespace {
 
 #ifdef __GLIBC__
-/// LibTorch's allocator, with an eye on the heap that it takes from: what the heap grows by gets huge pages, before anything is written
-/// there. Blocks share them, so that hardly any memory is held for it.
+/// LibTorch's allocator, with an eye on the heaps that it takes from: what they grow by gets huge pages, before anything is written there.
+/// Blocks share them, so that hardly any memory is held for it.
 class HeapAllocator final : public c10::Allocator {
  public:
-  explicit HeapAllocator(c10::Allocator* base) : base_(base), advised_(heap_end()) {}
+  explicit HeapAllocator(c10::Allocator* base) : base_(base), begin_(heap_end()), advised_(begin_) {}
 
   c10::DataPtr allocate(size_t bytes) override {
     auto block = base_->allocate(bytes);
-    if (bytes >= kLarge) advise();
+    if (bytes >= kLarge) advise(reinterpret_cast<uintptr_t>(block.get()));
     return block;
   }
   c10::DeleterFnPtr raw_deleter() const override { return base_->raw_deleter(); }
@@ -38,19 +39,30 @@ class HeapAllocator final : public c10::Allocator {
  private:
   static constexpr size_t kLarge = 1 << 16;  // growth for a smaller block waits for the next large one
   static constexpr uintptr_t kPage = 4096;
+  // glibc's HEAP_MAX_SIZE: another arena than the first takes its memory in such pieces, reserved whole and aligned to their size.
+  static constexpr uintptr_t kArenaHeap = 64 << 20;
+  static constexpr size_t kSeen = 256;
 
   static uintptr_t heap_end() { return reinterpret_cast<uintptr_t>(sbrk(0)) / kPage * kPage; }  // no system call: glibc knows it
 
-  void advise() {
+  void advise(uintptr_t block) {
     const uintptr_t end = heap_end();
+    if (block < begin_ || block >= end) return advise_arena(block / kArenaHeap);
     uintptr_t from = advised_.load(std::memory_order_relaxed);
     // Of several threads one goes on. An end below is one that the heap has given back.
     if (end == from || !advised_.compare_exchange_strong(from, end) || end < from) return;
     madvise(reinterpret_cast<void*>(from), end - from, MADV_HUGEPAGE);  // advice: a kernel without them says no
   }
 
+  void advise_arena(uintptr_t heap) {
+    if (seen_[heap % kSeen].exchange(heap, std::memory_order_relaxed) == heap) return;
+    madvise(reinterpret_cast<void*>(heap * kArenaHeap), kArenaHeap, MADV_HUGEPAGE);
+  }
+
   c10::Allocator* base_;
+  const uintptr_t begin_;           // the heap's end before any block of ours
   std::atomic<uintptr_t> advised_;  // the heap's end up to which it was done
+  std::array<std::atomic<uintptr_t>, kSeen> seen_{};  // numbers of arenas' pieces, which other pieces may displace
 };
 
 void tune_glibc() {

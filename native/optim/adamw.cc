@@ -48,12 +48,10 @@ class AdamW : public Optimizer {
       const double rate = pass.learning_rate * batch.group->learning_rate_scale;
       for (size_t i = 0; i < batch.parameters.size(); ++i) {
         const auto& parameter = batch.parameters[i];
-        const auto before = kept_.find(parameter.unsafeGetTensorImpl());
-        const auto& from = before == kept_.end() ? parameter : before->second;
         const auto& mean = batch.states[i]->slots.at(kMean);
         const auto& square = batch.states[i]->slots.at(kSquare);
-        const bool plain = is_plain(parameter, parameter) && is_plain(batch.gradients[i], parameter) && is_plain(from, parameter) &&
-                           is_plain(mean, parameter) && is_plain(square, parameter);
+        const bool plain = is_plain(parameter, parameter) && is_plain(batch.gradients[i], parameter) && is_plain(mean, parameter) &&
+                           is_plain(square, parameter);
         if (!plain) {
           others.parameters.push_back(parameter);
           others.gradients.push_back(batch.gradients[i]);
@@ -65,10 +63,9 @@ class AdamW : public Optimizer {
         if (shadow != nullptr) averaged.insert(parameter.unsafeGetTensorImpl());
         constants.push_back(constants_of(pass, rate, batch.group->weight_decay, batch.states[i]->steps + 1));
         for (int64_t at = 0; at < parameter.numel(); at += kernels::kPiece) {
-          pieces.push_back({{parameter.mutable_data_ptr<float>() + at, from.const_data_ptr<float>() + at,
-                             batch.gradients[i].const_data_ptr<float>() + at, mean.mutable_data_ptr<float>() + at,
-                             square.mutable_data_ptr<float>() + at, shadow == nullptr ? nullptr : shadow->mutable_data_ptr<float>() + at,
-                             std::min(kernels::kPiece, parameter.numel() - at)},
+          pieces.push_back({{parameter.mutable_data_ptr<float>() + at, batch.gradients[i].const_data_ptr<float>() + at,
+                             mean.mutable_data_ptr<float>() + at, square.mutable_data_ptr<float>() + at,
+                             shadow == nullptr ? nullptr : shadow->mutable_data_ptr<float>() + at, std::min(kernels::kPiece, parameter.numel() - at)},
                             constants.size() - 1});
         }
         held_.push_back(batch.gradients[i]);  // a copy in the parameter's layout must outlive this batch
@@ -85,14 +82,6 @@ class AdamW : public Optimizer {
  private:
   // Other element types and devices, one operation after the other.
   void run_others(FusedBatch& batch, const Pass& pass, double rate) {
-    std::vector<torch::Tensor> weights, kept;
-    for (const auto& parameter : batch.parameters) {
-      const auto before = kept_.find(parameter.unsafeGetTensorImpl());
-      if (before == kept_.end()) continue;
-      weights.push_back(parameter);
-      kept.push_back(before->second);
-    }
-    if (!weights.empty()) at::_foreach_copy_(weights, kept);
     if (pass.gradient_scale != 1.0) at::_foreach_mul_(batch.gradients, pass.gradient_scale);
     adamw_update(batch, rate, options_);
   }

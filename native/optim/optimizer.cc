@@ -71,9 +71,19 @@ double norm_coefficient(double norm, double max_norm) { return std::min(1.0, max
 
 bool is_weight(const std::string& name) { return name.ends_with("weight"); }
 
-bool fits_kernel(const torch::Tensor& weights, const torch::Tensor& gradient) {
+// Float32 weights on the CPU that have their memory to themselves: theirs can be exchanged for another piece of the same layout. On a
+// device they stay where they are, for captured passes (core/step_graph.h).
+bool can_move(const torch::Tensor& weights, const torch::Tensor& gradient) {
   return weights.is_cpu() && weights.scalar_type() == torch::kFloat && gradient.scalar_type() == torch::kFloat &&
-         weights.is_non_overlapping_and_dense() && gradient.strides() == weights.strides();
+         weights.is_non_overlapping_and_dense() && gradient.strides() == weights.strides() && weights.storage_offset() == 0 &&
+         weights.storage().nbytes() == weights.nbytes();
+}
+
+// Every tensor that shares either's memory goes with it.
+void exchange_memory(const torch::Tensor& a, const torch::Tensor& b) {
+  auto *first = a.storage().unsafeGetStorageImpl(), *second = b.storage().unsafeGetStorageImpl();
+  auto data = first->set_data_ptr(at::DataPtr(nullptr, a.device()));
+  first->set_data_ptr(second->set_data_ptr(std::move(data)));
 }
 
 }  // namespace
@@ -118,6 +128,7 @@ UpdateResult Optimizer::update(const Update& request) {
   check_rate(request.learning_rate);
   check_limit(request);
   at::NoGradGuard no_grad;
+  restore();
   const auto found = gradients();
   double scale = request.gradient_scale;
   const bool needs_units = request.clip == Clip::Value || request.clip == Clip::Adaptive;
@@ -127,25 +138,16 @@ UpdateResult Optimizer::update(const Update& request) {
   }
   centralize(groups_);
   const double norm = global_norm(found) * scale;
-  if (!std::isfinite(norm)) {
-    descend();
-    return {norm, false};
-  }
+  if (!std::isfinite(norm)) return {norm, false};
   if (request.clip == Clip::Norm) scale *= norm_coefficient(norm, request.clip_limit);
   if (request.clip == Clip::Value) clip_values(found, request.clip_limit);
-  if (request.clip == Clip::Adaptive) {
-    restore();  // the ratio is to the weights, not to those that SAM ascended to
-    clip_adaptively(groups_, request.clip_limit);
-  }
-  restore_idle();
+  if (request.clip == Clip::Adaptive) clip_adaptively(groups_, request.clip_limit);
   run({request.learning_rate, scale, request.average, request.average_decay});
-  kept_.clear();
   zero_grad();
   return {norm, true};
 }
 
 void Optimizer::run(const Pass& pass) {
-  restore();
   const auto found = gradients();
   if (pass.gradient_scale != 1.0 && !found.empty()) at::_foreach_mul_(found, pass.gradient_scale);
   slots_.for_each_batch([&](const FusedBatch& batch, bool first) {
@@ -157,6 +159,7 @@ void Optimizer::run(const Pass& pass) {
 void Optimizer::step(double learning_rate) {
   check_rate(learning_rate);
   at::NoGradGuard no_grad;
+  restore();
   run({learning_rate, 1.0, nullptr, 0.0});
 }
 
@@ -191,64 +194,56 @@ double Optimizer::ascend(double rho, bool adaptive, double eta, double gradient_
   // ρ · (s · g) / (‖s · g‖ + 1e-12): what the loss was scaled with cancels, but for the small constant.
   const double factor = rho * gradient_scale / (unscaled + 1e-12);
   struct Piece {
-    float *weights, *kept;
-    const float* gradient;
+    const float *weights, *gradient;
+    float* moved;
     int64_t count;
   };
   std::vector<Piece> pieces;
+  std::vector<Kept> kept;  // all memory is taken before a weight moves
   for (auto& group : groups_) {
     for (size_t i = 0; i < group.parameters.size(); ++i) {
       auto& parameter = group.parameters[i];
       auto gradient = parameter.grad();
       if (!gradient.defined()) continue;
       if (adaptive && is_weight(group.names[i])) gradient.mul_(parameter.abs() + eta);  // T² · g
-      auto kept = at::empty_like(parameter);
-      kept_[parameter.unsafeGetTensorImpl()] = kept;
-      if (fits_kernel(parameter, gradient)) {
-        for (int64_t at = 0; at < parameter.numel(); at += kernels::kPiece) {
-          pieces.push_back({parameter.mutable_data_ptr<float>() + at, kept.mutable_data_ptr<float>() + at,
-                            gradient.const_data_ptr<float>() + at, std::min(kernels::kPiece, parameter.numel() - at)});
-        }
-      } else {
-        kept.copy_(parameter);
-        parameter.add_(gradient, factor);
+      kept.push_back({parameter, at::empty_like(parameter), can_move(parameter, gradient)});
+      if (!kept.back().exchanged) continue;
+      for (int64_t at = 0; at < parameter.numel(); at += kernels::kPiece) {
+        pieces.push_back({parameter.const_data_ptr<float>() + at, gradient.const_data_ptr<float>() + at,
+                          kept.back().before.mutable_data_ptr<float>() + at, std::min(kernels::kPiece, parameter.numel() - at)});
       }
     }
   }
   at::parallel_for(0, static_cast<int64_t>(pieces.size()), 4, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      kernels::ascend(pieces[i].weights, pieces[i].kept, pieces[i].gradient, static_cast<float>(factor), pieces[i].count);
+      kernels::ascend(pieces[i].weights, pieces[i].gradient, static_cast<float>(factor), pieces[i].moved, pieces[i].count);
     }
   });
+  for (auto& [weights, before, exchanged] : kept) {
+    if (exchanged) {
+      exchange_memory(weights, before);  // `before` held what is moved
+      continue;
+    }
+    before.copy_(weights);
+    weights.add_(weights.grad(), factor);
+  }
+  kept_ = std::move(kept);
   zero_grad();
   return unscaled;
 }
 
 void Optimizer::restore() {
-  if (kept_.empty()) return;
   std::vector<torch::Tensor> weights, kept;
-  for (auto& group : groups_) {
-    for (auto& parameter : group.parameters) {
-      const auto found = kept_.find(parameter.unsafeGetTensorImpl());
-      if (found == kept_.end()) continue;
-      weights.push_back(parameter);
-      kept.push_back(found->second);
+  for (auto& [moved, before, exchanged] : kept_) {
+    if (exchanged) {
+      exchange_memory(moved, before);
+      continue;
     }
+    weights.push_back(moved);
+    kept.push_back(before);
   }
-  at::_foreach_copy_(weights, kept);
+  if (!weights.empty()) at::_foreach_copy_(weights, kept);
   kept_.clear();
-}
-
-// What has no gradient at the ascended weights is not updated, and must not stay there.
-void Optimizer::restore_idle() {
-  for (auto& group : groups_) {
-    for (auto& parameter : group.parameters) {
-      const auto found = kept_.find(parameter.unsafeGetTensorImpl());
-      if (found == kept_.end() || parameter.grad().defined()) continue;
-      parameter.copy_(found->second);
-      kept_.erase(found);
-    }
-  }
 }
 
 void Optimizer::descend() {

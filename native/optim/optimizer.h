@@ -88,7 +88,7 @@ class Optimizer {
     double average_decay;
   };
 
-  /// The rule. The default multiplies the gradients, restores the weights, runs `apply` and moves the average, one after the other; an
+  /// The rule. The default multiplies the gradients, runs `apply` and moves the average, one after the other; an
   /// optimizer with one loop for all of it overrides this.
   virtual void run(const Pass& pass);
   virtual void apply(const FusedBatch& batch, double learning_rate, bool first) = 0;
@@ -98,12 +98,18 @@ class Optimizer {
 
   std::vector<ParameterGroup> groups_;
   Slots slots_;
-  std::map<const c10::TensorImpl*, torch::Tensor> kept_;  // the weights before SAM's ascent
 
  private:
-  bool keeps_gradients_ = false;
+  /// Weights that SAM moved, and what they were before. `exchanged`: by trading memory, so that the way back copies nothing.
+  struct Kept {
+    torch::Tensor weights, before;
+    bool exchanged;
+  };
+
   void restore();
-  void restore_idle();
+
+  std::vector<Kept> kept_;
+  bool keeps_gradients_ = false;
 };
 
 /// kind: "sgd" {momentum 0.9, nesterov false, dampening 0} · "adamw" {beta1 0.9, beta2 0.999, eps 1e-8} · "lamb" {beta1 0.9, beta2 0.999,

@@ -9,11 +9,9 @@ namespace trivium::optim::kernels {
 /// Elements that one thread works on at a time: its five arrays stay within the cache of a core.
 constexpr int64_t kPiece = 16384;
 
-/// A piece of one parameter, element by element the same in all arrays. `from` is where the weights are read: `weights` itself, or the copy
-/// that was kept before SAM's ascent. `average` may be null.
+/// A piece of one parameter, element by element the same in all arrays. `average` may be null.
 struct AdamPiece {
   float* weights;
-  const float* from;
   const float* gradient;
   float* mean;
   float* square;
@@ -37,7 +35,7 @@ void adamw(const AdamPiece& piece, const AdamConstants& constants);
 /// Σ x², accumulated in double.
 double square_sum(const float* values, int64_t count);
 
-/// kept ← w, w ← w + scale · g.
-void ascend(float* weights, float* kept, const float* gradient, float scale, int64_t count);
+/// moved ← w + scale · g.
+void ascend(const float* weights, const float* gradient, float scale, float* moved, int64_t count);
 
 }  // namespace trivium::optim::kernels

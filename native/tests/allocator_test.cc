@@ -1,4 +1,4 @@
-// What the heap grows by lies in huge pages, for LibTorch's tensors. glibc on Linux alone.
+// What heaps grow by lies in huge pages, for LibTorch's tensors. glibc on Linux alone.
 #include "core/allocator.h"
 
 #include <ATen/ops/full.h>
@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "check.h"
 
@@ -43,7 +44,21 @@ static void growth_of_the_heap_gets_huge_pages() {
 #endif
 }
 
+// A thread's first allocations come from an arena of its own, away from the heap.
+static void other_arenas_get_huge_pages() {
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled")) return;
+  std::string flags;
+  std::thread([&] {
+    const auto block = at::full({9 << 20}, 1, torch::kByte);
+    flags = flags_at(block.const_data_ptr<uint8_t>() + block.numel() / 2);
+  }).join();
+  trivium::testing::report(flags.find(" hg ") != std::string::npos, __FILE__, __LINE__, "expected huge pages (hg) but got " + flags);
+#endif
+}
+
 int main() {
   growth_of_the_heap_gets_huge_pages();
+  other_arenas_get_huge_pages();
   return trivium::testing::finish("allocator");
 }

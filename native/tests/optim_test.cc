@@ -238,6 +238,28 @@ void sam_on_a_quadratic() {
   }
 }
 
+// Who looks at a weight's memory sees it go up and come back; of a tensor that holds two weights, each moves by itself.
+void sam_in_shared_memory() {
+  const auto both = torch::tensor({1.0f, -2.0f, 0.5f, 0.25f});
+  auto whole = torch::tensor({{3.0f, -4.0f}, {2.0f, 1.0f}}).requires_grad_();
+  auto left = both.slice(0, 0, 2).detach().requires_grad_(), right = both.slice(0, 2).detach().requires_grad_();
+  const auto before = torch::cat({whole.detach().flatten(), both});
+  const auto* place = whole.const_data_ptr<float>();
+  const auto row = whole.detach()[1];
+  auto optimizer = create_optimizer("adamw", {{{"whole", "left", "right"}, {whole, left, right}}}, Options("adamw", {}));
+  whole.mutable_grad() = torch::full({2, 2}, 2.0f);
+  left.mutable_grad() = torch::full({2}, 1.0f);
+  right.mutable_grad() = torch::full({2}, -1.0f);
+  optimizer->ascend(1, false, 0, 1);
+  const double unit = 1 / std::sqrt(20.0);
+  CHECK_NEAR(whole.detach(), before.slice(0, 0, 4).view({2, 2}) + 2 * unit, 1e-6);
+  CHECK_TRUE(row.equal(whole.detach()[1]));
+  CHECK_NEAR(both, before.slice(0, 4) + torch::tensor({1.0f, 1.0f, -1.0f, -1.0f}) * unit, 1e-6);
+  optimizer->descend();
+  CHECK_TRUE(torch::cat({whole.detach().flatten(), both}).equal(before) && row.equal(whole.detach()[1]));
+  CHECK_TRUE(whole.const_data_ptr<float>() == place);
+}
+
 void adaptive_sam(const Json& expected) {
   std::vector<std::string> names;
   std::vector<torch::Tensor> weights;
@@ -332,6 +354,7 @@ int main() {
   what_is_not_finite_moves_nothing();
   centralisation();
   sam_on_a_quadratic();
+  sam_in_shared_memory();
   adaptive_sam(golden["asam"]);
   lookahead();
   averaging();

@@ -43,6 +43,21 @@ export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[
   return [...new Set(candidates.flatMap((object) => Object.keys(shapeOf(object))))]
 }
 
+/** Every path of a schema that ends with `key`, leaf or map, the shortest first. Paths are camelCase. */
+export function pathsTo(schema: z.ZodType, key: string): string[][] {
+  const paths = new Map<string, string[]>()
+  const collect = (under: z.ZodType, above: readonly string[]): void => {
+    for (const object of objects(under))
+      for (const [name, field] of Object.entries(shapeOf(object))) {
+        const path = [...above, name]
+        if (name === key) paths.set(path.join('.'), path)
+        collect(field, path)
+      }
+  }
+  collect(schema, [])
+  return [...paths.values()].sort((a, b) => a.length - b.length)
+}
+
 /** Every leaf key of a schema, in the order of its definition; a map that may also be `true` or a number counts as one key too. */
 export function listKeys(schema: z.ZodType, above: readonly string[] = []): KeyInfo[] {
   const keys: KeyInfo[] = []

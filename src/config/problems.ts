@@ -3,8 +3,8 @@
 import type { z } from 'zod'
 import { ConfigError } from '../util/errors.ts'
 import { didYouMean } from '../util/suggest.ts'
-import { keysAt } from './describe.ts'
-import { dotted, snakeCase } from './names.ts'
+import { keysAt, pathsTo } from './describe.ts'
+import { camelCase, dotted, snakeCase } from './names.ts'
 import { find, type MapNode, originOf, toPlain } from './tree.ts'
 
 type Issue = z.core.$ZodIssue
@@ -65,7 +65,7 @@ function describeIssue(
   }
 }
 
-/** `unknown key "temprature" in supcon. Did you mean "temperature"?` */
+/** `unknown key "temprature" in supcon. Did you mean "temperature"?`, `unknown key "compile". It belongs at train.compile, …` */
 function unknownKey(
   key: string,
   path: readonly PropertyKey[],
@@ -81,9 +81,26 @@ function unknownKey(
   const near =
     colon > 0 && known.includes(written.slice(0, colon))
       ? ` YAML wants a space after the colon of "${written.slice(0, colon)}:".`
-      : didYouMean(written, known)
+      : elsewhere(key, path, schema, topKeys) || didYouMean(written, known)
   const list = near === '' && known.length > 0 && known.length <= 12 ? ` Known keys: ${known.join(', ')}.` : ''
   return `${originOf(tree, [...path, key])}: unknown key "${written}"${where}.${near}${list}`
+}
+
+const mostPlaces = 6
+
+/** Where a key of just this name is read: in the same section, if it is there, else wherever; the empty string where nothing has it. */
+function elsewhere(key: string, path: readonly PropertyKey[], schema: z.ZodType, topKeys: readonly string[]): string {
+  const camel = camelCase(key)
+  const all = [...(topKeys.includes(camel) ? [[camel]] : []), ...pathsTo(schema, camel)]
+  const [section] = path
+  const own = all.filter((place) => place.length > 1 && place[0] === section)
+  const places = own.length > 0 ? own : all
+  if (places.length === 0) return ''
+  const named = places.map((place) => (place.length === 1 ? `the top level (${dotted(place)}:)` : dotted(place)))
+  const shown = named.length > mostPlaces + 1 ? named.slice(0, mostPlaces) : named
+  const more = named.length - shown.length
+  const last = more > 0 ? `${more} more places` : shown.pop()
+  return ` It belongs at ${shown.length === 0 ? '' : `${shown.join(', ')} or `}${last}.`
 }
 
 /** Of a union, the branch that fits the kind of value that came; when none does, the kinds that would. */

@@ -5,7 +5,15 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { AugmentationMap } from '../../../src/augment/index.ts'
-import { type ConfigRequest, configToYaml, type ResolvedConfig, resolveConfig } from '../../../src/config/index.ts'
+import {
+  type ConfigRequest,
+  configSchema,
+  configToYaml,
+  listKeys,
+  type ResolvedConfig,
+  resolveConfig,
+  snakeCase,
+} from '../../../src/config/index.ts'
 import { ConfigError } from '../../../src/util/errors.ts'
 import { packageFile } from '../../../src/util/package-root.ts'
 
@@ -50,6 +58,30 @@ describe('configuration messages', () => {
     assert.match(complaintAbout('archface: {epochs: 1}'), /:1: unknown key "archface"\. Did you mean "arcface"\?/)
     assert.match(complaintAbout('num_epoch: 1'), /Did you mean "num_epochs"\?/)
     assert.match(complaintAbout('train: {freeze: {stages:2}}'), /YAML wants a space after the colon of "stages:"/)
+  })
+
+  it('name the places of a key that stands in the wrong one: those of its section first, else all, a few of many', () => {
+    assert.match(
+      complaint({ set: ['compile=true'] }),
+      /: unknown key "compile"\. It belongs at train\.compile, supcon\.compile, arcface\.compile or distill\.compile\.$/,
+    )
+    assert.match(
+      complaintAbout('train: {dwell: true}'),
+      /:1: unknown key "dwell" in train\. It belongs at train\.lra\.dwell\.$/,
+    )
+    assert.match(
+      complaintAbout('evaluate: {num_epochs: 3}'),
+      /unknown key "num_epochs" in evaluate\. It belongs at the top level \(num_epochs:\)\.$/,
+    )
+    assert.match(
+      complaintAbout('patience: 1'),
+      /: unknown key "patience"\. It belongs at train\.schedule\.patience, .*, arcface\.lra\.patience or 2 more places\.$/,
+    )
+    const keys = new Set(listKeys(configSchema).map(({ path }) => snakeCase(path.at(-1) as string)))
+    for (const key of keys) {
+      if (['file', 'level', 'wandb'].includes(key)) continue
+      assert.match(complaint({ set: [`logging.${key}=1`] }), / in logging\. It belongs at /, key)
+    }
   })
 
   it('show what was expected and what came', () => {

@@ -1,9 +1,9 @@
 /** Finding and reading a snapshot; everything is verified before a byte is used. */
-import { readFile, realpath, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { readSafetensors, type Tensor } from '../binding/index.ts'
 import { SnapshotError } from '../util/errors.ts'
-import { manifestName, readManifest, verifyFiles } from './manifest.ts'
+import { Damage, manifestName, readManifest, verifyFiles } from './manifest.ts'
 import { fallbackOf } from './fallback-note.ts'
 import { readPointer, type PointerName } from './pointer.ts'
 
@@ -61,7 +61,7 @@ export async function newestNamed(folders: readonly string[], pointer: PointerNa
   return newest?.path ?? null
 }
 
-/** @throws {SnapshotError} when there is no snapshot at `path`, or a file of it is missing or damaged */
+/** @throws {SnapshotError} when there is no snapshot at `path`, or a file of it is missing or damaged: what to take instead */
 export async function readSnapshot(path: string): Promise<Snapshot> {
   const folder = await findSnapshot(path)
   if (folder === null)
@@ -69,6 +69,14 @@ export async function readSnapshot(path: string): Promise<Snapshot> {
       `${path}: expected a snapshot (a folder with ${manifestName}, or a phase's folder with best and last), found none. ` +
         'Name one such as snapshots/<run>/<phase>/best.',
     )
+  return openSnapshot(folder).catch(async (error: unknown) => {
+    if (!(error instanceof Damage)) throw error
+    throw new SnapshotError(`${error.what} ${await advice(folder)}`, { cause: error.cause })
+  })
+}
+
+/** @throws {Damage} when a file of it is missing or damaged */
+export async function openSnapshot(folder: string): Promise<Snapshot> {
   const manifest = await readManifest(folder)
   await verifyFiles(folder, manifest)
   const parts = Object.keys(manifest.files).flatMap((file) =>
@@ -87,4 +95,24 @@ export async function readSnapshot(path: string): Promise<Snapshot> {
       return (await readSafetensors(join(folder, `${part}.safetensors`))).tensors
     },
   }
+}
+
+/** What can be done without this snapshot: another one of its phase, the newest of them, or none. */
+async function advice(folder: string): Promise<string> {
+  let newest: { path: string; order: number } | null = null
+  for (const entry of await readdir(dirname(folder), { withFileTypes: true }).catch(() => [])) {
+    if (!entry.isDirectory() || entry.name === basename(folder)) continue // the pointers are links
+    const path = join(dirname(folder), entry.name)
+    const manifest = await readManifest(path).catch(() => null)
+    if (manifest !== null && manifest.order > (newest?.order ?? -1)) newest = { path, order: manifest.order }
+  }
+  return newest === null ? trainAgain(dirname(folder)) : `Take another snapshot of the phase, such as ${newest.path}.`
+}
+
+/** @param folder of a phase, in which nothing can be read */
+export function trainAgain(folder: string): string {
+  return (
+    `${folder} has no other snapshot that can be read: its phase has to be trained again. ` +
+    'Delete the folder, and the command that made it does so with --resume; earlier phases stay.'
+  )
 }

@@ -13,10 +13,10 @@ import { writeSafetensors, type Tensor } from '../binding/index.ts'
 import { SnapshotError } from '../util/errors.ts'
 import { ensureDir, namesIn, syncDirectory, writeError } from '../util/files.ts'
 import type { Logger } from '../util/logger.ts'
-import { describeFiles, manifestName, readManifest } from './manifest.ts'
+import { Damage, describeFiles, manifestName, readManifest } from './manifest.ts'
 import type { Snapshots } from './fallback.ts'
 import { readPointer, setPointer } from './pointer.ts'
-import { readSnapshot, type Snapshot } from './read.ts'
+import { findSnapshot, openSnapshot, trainAgain, type Snapshot } from './read.ts'
 
 const temporaryPrefix = '.tmp-'
 /** Names that begin so are never pruned. */
@@ -115,23 +115,25 @@ export class SnapshotStore implements Snapshots {
   /**
    * The newest snapshot that is whole: `last`, or an earlier one with a warning where `last` is damaged. Null when there is none yet.
    *
-   * @throws {SnapshotError} what is wrong with `last`, when nothing can be read
+   * @throws {SnapshotError} what is wrong with `last`, when nothing can be read, and what can be done then
    */
   async newestReadable(): Promise<Snapshot | null> {
     const last = await readPointer(this.folder, 'last')
     const others = (await this.#own()).filter(({ name }) => name !== last).map(({ name }) => name)
-    let damage: SnapshotError | null = null
+    let damage: Damage | null = null
     for (const name of last === null ? others : [last, ...others]) {
       try {
-        const snapshot = await readSnapshot(join(this.folder, name))
-        if (damage !== null) this.#logger.warn(`${damage.message} Going on from the one before it, ${snapshot.path}.`)
+        const folder = await findSnapshot(join(this.folder, name))
+        if (folder === null) throw new Damage(`${join(this.folder, name)}: expected a snapshot, found none.`)
+        const snapshot = await openSnapshot(folder)
+        if (damage !== null) this.#logger.warn(`${damage.what} Going on from the one before it, ${snapshot.path}.`)
         return snapshot
       } catch (error) {
-        if (!(error instanceof SnapshotError)) throw error
+        if (!(error instanceof Damage)) throw error
         damage ??= error
       }
     }
-    if (damage !== null) throw damage
+    if (damage !== null) throw new SnapshotError(`${damage.what} ${trainAgain(this.folder)}`, { cause: damage.cause })
     return null
   }
 

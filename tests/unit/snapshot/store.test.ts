@@ -109,7 +109,13 @@ test('snapshot › a changed byte is found, with the file and both sums', async 
   await assert.rejects(readSnapshot(folder), (error: unknown) => {
     assert.ok(error instanceof SnapshotError)
     assert.match(error.message, /backbone\.safetensors: expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}/)
+    assert.match(error.message, /has no other snapshot that can be read: .* Delete the folder/)
     return true
+  })
+  await save(await open(folder), 2)
+  await assert.rejects(readSnapshot(join(folder, 'epoch-0001')), (error: unknown) => {
+    assert.ok(error instanceof SnapshotError && error.name === 'SnapshotError', String(error))
+    return error.message.endsWith(`Take another snapshot of the phase, such as ${join(folder, 'epoch-0002')}.`)
   })
 })
 
@@ -131,7 +137,16 @@ test('snapshot › the newest whole one stands in for a damaged last, and says s
     /epoch-0003\/backbone\.safetensors: expected \d+ bytes, got 10.* Going on from .*epoch-0002/s,
   )
   for (const name of ['epoch-0001', 'epoch-0002']) truncateSync(join(folder, name, 'backbone.safetensors'), 10)
-  await assert.rejects(store.newestReadable(), /epoch-0003\/backbone\.safetensors: expected \d+ bytes, got 10/)
+  // Neither names another one: what can be done is to train again.
+  const hopeless =
+    /epoch-0003\/backbone\.safetensors: expected \d+ bytes, got 10: [^.]*\. (\S+) has no other snapshot .* Delete the folder.*--resume/
+  await assert.rejects(store.newestReadable(), (error: unknown) => {
+    assert.ok(error instanceof SnapshotError, String(error))
+    assert.equal(hopeless.exec(error.message)?.[1], folder, error.message)
+    return !/Take another/.test(error.message)
+  })
+  rmSync(join(folder, 'epoch-0003'), { recursive: true })
+  await assert.rejects(store.newestReadable(), /epoch-0003: expected a snapshot, found none\. .*Delete the folder/)
 })
 
 test('snapshot › a file that was cut off or is missing is found', async () => {

@@ -22,7 +22,7 @@ export interface Preparation {
  */
 export async function preparationOf(name: string, pretrained: boolean | string): Promise<Preparation | null> {
   if (pretrained === false) return null
-  const stored = typeof pretrained === 'string' && !pretrained.startsWith('hf:') ? await storedIn(pretrained) : null
+  const stored = await storedPreparation(pretrained)
   if (stored !== null) return stored
   const info = modelInfo(name)
   if (info === null) return null
@@ -41,9 +41,10 @@ const description = z.object({
   std: channels,
 })
 
-/** Snapshots and exports of ours describe themselves in the header of the file, under "trivium". */
-async function storedIn(path: string): Promise<Preparation | null> {
-  const described = description.safeParse(await headerOf(path))
+/** What snapshots and exports of ours say of themselves, in the header of the file under "trivium"; null for all other weights. */
+export async function storedPreparation(pretrained: boolean | string): Promise<Preparation | null> {
+  if (typeof pretrained === 'boolean' || pretrained.startsWith('hf:')) return null
+  const described = description.safeParse(await headerOf(pretrained))
   if (!described.success) return null
   const { imageSize, resizeTo, ...rest } = described.data
   return { ...rest, imageSize, resizeTo: (wanted) => Math.max(wanted, Math.round((wanted * resizeTo) / imageSize)) }

@@ -4,6 +4,8 @@ import { torch, type NativeModule, type Tensor } from '../binding/index.ts'
 import {
   backboneOptionsSchema,
   createHead,
+  modelInfo,
+  storedPreparation,
   withoutAdapters,
   withoutWeightless,
   type BackboneOptions,
@@ -76,7 +78,7 @@ export async function buildNetworks(
 ): Promise<NetworkPair> {
   const { device, seed, logger } = context
   const model = await context.createBackbone({ backbone: spec.backbone, imageSize: spec.imageSize, device, seed })
-  if (spec.backbone.pretrained !== false) warnOfNormalisation(spec.backbone.name, model.preprocessing, spec, logger)
+  if (spec.backbone.pretrained !== false) await warnOfNormalisation(spec.backbone, model.preprocessing, spec, logger)
   const head = await createHead({ ...headOptions(spec, model.numFeatures), device, seed: seed + 1 })
   return {
     backbone: model.native,
@@ -89,19 +91,30 @@ export async function buildNetworks(
   }
 }
 
-/** Weights expect images as they were trained on; nothing is changed, but it is said. */
-export function warnOfNormalisation(
-  name: string,
-  expected: Pick<NetworkSpec, 'mean' | 'std'>,
-  given: Pick<NetworkSpec, 'mean' | 'std'>,
+type Normalisation = Pick<NetworkSpec, 'mean' | 'std'>
+
+/**
+ * Weights expect images as they were trained on; nothing is changed, but it is said. What they were trained on is known of files that say it,
+ * and of networks that were published.
+ *
+ * @param usual the network's, as it was published if it was
+ */
+export async function warnOfNormalisation(
+  { name, pretrained }: BackboneOptions,
+  usual: Normalisation,
+  given: Normalisation,
   logger: Logger,
-): void {
-  const words = ({ mean, std }: Pick<NetworkSpec, 'mean' | 'std'>): string =>
-    `mean [${mean.join(', ')}] and std [${std.join(', ')}]`
-  if (words(expected) === words(given)) return
+): Promise<void> {
+  const words = ({ mean, std }: Normalisation): string => `mean [${mean.join(', ')}] and std [${std.join(', ')}]`
+  const stored = await storedPreparation(pretrained)
+  const isPublished = pretrained === true || (modelInfo(name)?.weights ?? '') !== ''
+  if ((stored === null && !isPublished) || words(stored ?? usual) === words(given)) return
   logger.warn(
-    `${name}: images are normalised with ${words(given)}; networks of this name are mostly trained with ${words(expected)}. ` +
-      'If these weights were trained with other values than the first, set data.mean and data.std to those.',
+    `${name}: images are normalised with ${words(given)}; ` +
+      (stored === null
+        ? `networks of this name are mostly trained with ${words(usual)}. ` +
+          'If these weights were trained with other values than the first, set data.mean and data.std to those.'
+        : `the weights of ${String(pretrained)} were trained with ${words(stored)}. Set data.mean and data.std to those.`),
   )
 }
 

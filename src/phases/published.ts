@@ -18,7 +18,7 @@ export async function openPublishedNetworks(
     createPublishedClassifier({ backbone, imageSize, device, seed, logger, signal, progress }),
   )
   for (const module of [model.native, head.native]) freeze(module)
-  warnOfNormalisation(backbone.name, model.preprocessing, given, logger)
+  await warnOfNormalisation(backbone, model.preprocessing, given, logger)
   const named = head.outFeatures === classNames.length
   return {
     spec: {

@@ -4,7 +4,7 @@
  * that the student sees.
  */
 import { torch, type Tensor } from '../binding/index.ts'
-import { readWeights, withoutAdapters } from '../models/index.ts'
+import { readWeights, storedPreparation, withoutAdapters } from '../models/index.ts'
 import { matchingSnapshots, readSnapshot, type Snapshot } from '../snapshot/index.ts'
 import { forwardNetworks } from '../train/index.ts'
 import { ConfigError, SnapshotError } from '../util/errors.ts'
@@ -234,9 +234,10 @@ async function singleTeacher(
   // The student's adapters are its own; those that a file holds are merged as it is read.
   const network = withoutAdapters(options.teacherBackbone ?? student.backbone)
   const backbone = { ...network, pretrained: teacherBackbonePath }
-  if (teacherHeadPath === null)
-    return { source: teacherBackbonePath, ...(await openPublishedNetworks({ ...student, backbone }, context)) }
-  return withSeparateHead(teacherBackbonePath, teacherHeadPath, { ...student, backbone }, options, context)
+  const { mean, std } = (await storedPreparation(teacherBackbonePath)) ?? student
+  const given = { ...student, mean, std, backbone }
+  if (teacherHeadPath === null) return { source: teacherBackbonePath, ...(await openPublishedNetworks(given, context)) }
+  return withSeparateHead(teacherBackbonePath, teacherHeadPath, given, options, context)
 }
 
 /** A backbone file, and beside it the file of a cosine or linear head. */

@@ -265,6 +265,26 @@ test('distillation › the arcface phase, a snapshot of another network, several
   assert.equal(await lossOf('distill', { useEmaTeacher: true }), await lossOf('distill', { teacher: 'student_ema' }))
 })
 
+test('distillation › weights of ours as files are shown the pictures as they were trained on, as their snapshot is', async () => {
+  const grey = { dataset: 'digits', imageSize: 16, mean: [0.3, 0.3, 0.3], std: [0.5, 0.5, 0.5] }
+  await run('grey', ['arcface'], { data: grey })
+  const snapshot = folder('grey', 'arcface')
+  const files = {
+    teacherBackbonePath: join(snapshot, 'ema_backbone.safetensors'),
+    teacherHeadPath: join(snapshot, 'ema_head.safetensors'),
+  }
+  const warnings: string[] = []
+  const logger: Logger = { ...silentLogger, warn: (line) => void warnings.push(line), child: () => logger }
+  const result = await run('learns-from-files', ['distill'], { distill: files }, { logger })
+  const [line = ''] = readFileSync(join(result.run.logs, 'metrics.jsonl'), 'utf8').trim().split('\n').slice(-1)
+  const { train_loss: loss } = JSON.parse(line) as { train_loss: number }
+  assert.equal(loss, await lossOf('distill', { teacherBackbonePath: snapshot }))
+  assert.deepEqual(
+    warnings.filter((warning) => warning.includes('normalised')),
+    [],
+  )
+})
+
 test('distillation › TokenMix’s labels depend on the teacher’s activation, those of other mixtures do not', async () => {
   const data = { dataset: 'digits', imageSize: 32 }
   await run('sees', ['arcface'], { data })

@@ -6,8 +6,9 @@ import { after, before, describe, it } from 'node:test'
 import sharp from 'sharp'
 import { torch } from '../../../src/binding/index.ts'
 import { loadImage } from '../../../src/data/index.ts'
-import { createModel, readWeights, saveSafetensors } from '../../../src/models/index.ts'
+import { backboneOptionsSchema, createModel, readWeights, saveSafetensors } from '../../../src/models/index.ts'
 import { runPipeline, pipelineConfigSchema, type PipelineResult } from '../../../src/phases/index.ts'
+import { warnOfNormalisation } from '../../../src/phases/networks.ts'
 import { openPredictor } from '../../../src/predict/index.ts'
 import type { PhaseName } from '../../../src/phases/context.ts'
 import { SnapshotError } from '../../../src/util/errors.ts'
@@ -19,6 +20,7 @@ after(() => rmSync(root, { recursive: true, force: true }))
 const file = join(root, 'small.safetensors')
 const features = join(root, 'features.safetensors')
 const four = join(root, 'four.safetensors')
+const described = join(root, 'described.safetensors')
 let heard: string[] = []
 const logger = {
   ...silentLogger,
@@ -35,6 +37,9 @@ before(async () => {
   ] as const) {
     using model = await createModel('small_cnn', { numClasses, width: 4, imageSize: 8, seed: 3 })
     await torch.scope(() => saveSafetensors(path, model.stateDict()))
+    const greys = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
+    const trivium = JSON.stringify({ imageSize: 8, resizeTo: 8, interpolation: 'bilinear', ...greys })
+    if (path === file) await torch.scope(() => saveSafetensors(described, model.stateDict(), { trivium }))
   }
 })
 
@@ -73,12 +78,42 @@ describe('a published classifier', () => {
     assert.ok(!heard.some((line) => line.includes('normalised')))
     const grey = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
     const other = await run('other', ['evaluate'], { ...given, data: { dataset: 'digits', imageSize: 8, ...grey } })
+    // Nobody published a network of this name, and the file does not say: nothing is known to differ.
+    assert.ok(!heard.some((line) => line.includes('normalised')), heard.join('\n'))
+    await run('said', ['evaluate'], {
+      backbone: { ...backbone, pretrained: described },
+      data: { dataset: 'digits', imageSize: 8, mean: [0.4, 0.4, 0.4], std: grey.std },
+    })
     assert.match(
       heard.join('\n'),
-      /warning: small_cnn: images are normalised with mean .* networks of this name are mostly trained with/,
+      /warning: small_cnn: images are normalised with mean \[0\.4, .*described\.safetensors were trained with mean \[0\.5, 0\.5, 0\.5\] and/,
     )
+    await run('as-said', ['evaluate'], { backbone: { ...backbone, pretrained: described } })
+    assert.match(heard.join('\n'), /data: prepared for .* mean \[0\.5, 0\.5, 0\.5\]/)
+    assert.ok(!heard.some((line) => line.includes('normalised')), heard.join('\n'))
     const nll = (result: PipelineResult): number => result.phases[0]?.metrics['nll'] ?? -1
     assert.notEqual(nll(usual), nll(other))
+  })
+
+  it('whose name has published weights is said to be mostly trained as those', async () => {
+    const [imagenet, grey] = [
+      { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+      { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+    ]
+    const warned = async (name: string, pretrained: boolean | string, given: typeof grey): Promise<string> => {
+      heard = []
+      await warnOfNormalisation({ ...backboneOptionsSchema.parse({ name }), pretrained }, imagenet, given, logger)
+      return heard.join('\n')
+    }
+    assert.match(
+      await warned('resnet18', 'mine.pth', grey),
+      /^warning: resnet18: images are normalised with mean \[0\.5, .* networks of this name are mostly trained with mean \[0\.485/,
+    )
+    assert.match(await warned('hybrid', true, grey), /mostly trained with/)
+    assert.equal(await warned('resnet18', 'mine.pth', imagenet), '')
+    assert.equal(await warned('small_cnn', 'mine.pth', grey), '')
+    assert.match(await warned('resnet18', described, imagenet), /were trained with mean \[0\.5/)
+    assert.equal(await warned('resnet18', described, grey), '')
   })
 
   it('sees photos resampled as the network wants them, in evaluation, in the export and in predictions alike', async () => {

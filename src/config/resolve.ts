@@ -88,7 +88,10 @@ export function resolveConfig(request: ConfigRequest): ResolvedConfig {
   return {
     config,
     ...selection,
-    withoutEffect: withoutEffect([...fromFile.keys, ...fromSet.keys], overrides, selection.phases),
+    withoutEffect: [
+      ...withoutEffect([...fromFile.keys, ...fromSet.keys], overrides, selection.phases),
+      ...training.flatMap((phase) => idlePatience(phase, tree, fromSet.tree)),
+    ],
     file,
     origin: (path) => (find(tree, path) === null ? null : originOf(tree, path)),
   }
@@ -105,6 +108,18 @@ function withoutEffect(lifted: readonly LiftedKey[], overrides: MapNode, phases:
     idle(key) ? [`${origin} has no effect: phase ${key} does not run`] : [],
   )
   return [...flat, ...set]
+}
+
+/** A patience waits for nothing where early stopping is off, unless that is written down beside it: as a file keeps it for later. */
+function idlePatience(phase: PhaseName, tree: MapNode, overrides: MapNode): string[] {
+  const [patience, stopping] = [
+    [phase, 'earlyStoppingPatience'],
+    [phase, 'earlyStopping'],
+  ] as const
+  if (find(tree, patience) === null || isTrue(find(tree, stopping))) return []
+  const isLater = find(overrides, patience) !== null && find(overrides, stopping) === null
+  if (find(tree, stopping) !== null && !isLater) return []
+  return [`${originOf(tree, patience)}: ${dotted(patience)} has no effect without ${dotted(stopping)}: true`]
 }
 
 function configFile(request: ConfigRequest): string {

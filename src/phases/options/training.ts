@@ -202,8 +202,11 @@ export function trainingShape(defaults: TrainingDefaults): OptionShape<TrainingO
       .enum(['accuracy', 'loss'])
       .default('accuracy')
       .describe('what the best snapshot and early stopping go by'),
-    earlyStopping: z.boolean().default(false),
-    earlyStoppingPatience: positiveInteger.default(5).describe('epochs without improvement before stopping'),
+    earlyStopping: z
+      .boolean()
+      .default(false)
+      .describe('end the phase after early_stopping_patience epochs in which what monitor names was no better'),
+    earlyStoppingPatience: positiveInteger.default(5).describe('epochs without improvement, for early_stopping: true'),
     lra: adjusterOptionsSchema
       .nullable()
       .default(null)

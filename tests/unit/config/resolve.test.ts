@@ -260,6 +260,26 @@ describe('which phases run', () => {
     assert.deepEqual(resolve('batch_size: 3\n').withoutEffect, [])
   })
 
+  it('a patience without early stopping is told, unless the file beside it says that there is none', () => {
+    const told = (text: string, ...set: string[]): string[] =>
+      resolve(text, { set }).withoutEffect.map((notice) => notice.replaceAll(`${folder}/`, ''))
+    const train = 'train.early_stopping_patience has no effect without train.early_stopping: true'
+    assert.deepEqual(told('num_epochs: 2\nearly_stopping_patience: 3\n'), [`c${count - 1}.yaml:2: ${train}`])
+    assert.deepEqual(told('train: {early_stopping_patience: 3}'), [`c${count - 1}.yaml:1: ${train}`])
+    assert.deepEqual(told('early_stopping: false\nearly_stopping_patience: 3\n'), [])
+    assert.deepEqual(told('early_stopping: true\nearly_stopping_patience: 3\n'), [])
+    assert.deepEqual(told('early_stopping: false\n', 'train.early_stopping_patience=3'), [
+      `--set train.early_stopping_patience=3: ${train}`,
+    ])
+    const both = ['early_stopping_patience=3', 'early_stopping=true']
+    assert.deepEqual(told('early_stopping: false\n', ...both.map((key) => `train.${key}`)), [])
+    assert.deepEqual(told('early_stopping_patience: 3\n', 'train.early_stopping=false'), [])
+    assert.match(
+      told('supcon: {early_stopping_patience: 3}\narcface: {early_stopping: true, early_stopping_patience: 1}').join(),
+      /^c\d+\.yaml:1: supcon\.early_stopping_patience has no effect[^,]*$/,
+    )
+  })
+
   it('refuses to run nothing', () => {
     assert.match(complaintAbout('supcon: {enabled: false}', { phases: ['supcon'] }), /nothing to run/)
   })

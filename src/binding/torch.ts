@@ -1,5 +1,6 @@
 /** The `torch` object: making tensors, lifetimes, modes, seeds, operators. */
 import { BindingError, ConfigError, ShapeError } from '../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../util/option-names.ts'
 import { context, refuseInCapture, withAutocast, withScope, withoutGrad } from './context.ts'
 import { native } from './native.ts'
 import type { DeviceMemory, TypedArray, Versions } from './native.ts'
@@ -81,7 +82,11 @@ const integerRange: Readonly<Partial<Record<DType, readonly [number, number]>>> 
   uint8: [0, 255],
 }
 
+const tensorOptions: OptionNames<TensorOptions> = { shape: true, dtype: true, requiresGrad: true, device: true }
+const fillOptions: OptionNames<FillOptions> = { dtype: true, device: true }
+
 function tensor(data: TypedArray | readonly number[] | number, options: TensorOptions = {}): Tensor {
+  checkOptionNames('torch.tensor', options, tensorOptions)
   const { requiresGrad = false, device = 'cpu' } = options
   refuseInCapture('values of the host were made a tensor', 'Make it before, in the task’s draw.')
   if (ArrayBuffer.isView(data)) {
@@ -114,6 +119,7 @@ function tensor(data: TypedArray | readonly number[] | number, options: TensorOp
 }
 
 function filled(name: string, shape: readonly number[], options: FillOptions = {}): Tensor {
+  checkOptionNames(name.replace('aten::', 'torch.'), options, fillOptions)
   const { dtype = 'float32', device = 'cpu' } = options
   return call(name, shape, { dtype, device }) as Tensor
 }

@@ -1,6 +1,7 @@
-/** Looks into zod schemas: which keys a section has, their types, defaults and descriptions. Feeds suggestions and documentation. */
+/** Looks into zod schemas: which keys a section has, their types, defaults and descriptions. Feeds documentation. */
 
 import type { z } from 'zod'
+import { objectsOf, shapeOf } from '../util/schema-keys.ts'
 
 /** One key of a section. Paths are camelCase. */
 export interface KeyInfo {
@@ -18,7 +19,6 @@ interface Definition {
   readonly innerType?: z.ZodType
   readonly in?: z.ZodType
   readonly options?: readonly z.ZodType[]
-  readonly shape?: Readonly<Record<string, z.ZodType>>
   readonly element?: z.ZodType
   readonly entries?: Readonly<Record<string, string>>
   readonly values?: readonly unknown[]
@@ -27,45 +27,16 @@ interface Definition {
   readonly checks?: readonly {
     _zod: { def: { check: string; value?: number; inclusive?: boolean; format?: string } }
   }[]
-  readonly left?: z.ZodType
-  readonly right?: z.ZodType
-}
-
-/** The keys that are allowed at a camelCase path of a schema; empty where the path leads to no map. */
-export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
-  let candidates: z.ZodType[] = objects(schema)
-  for (const part of path) {
-    candidates = candidates.flatMap((object) => {
-      const next = shapeOf(object)[String(part)]
-      return next === undefined ? [] : objects(next)
-    })
-  }
-  return [...new Set(candidates.flatMap((object) => Object.keys(shapeOf(object))))]
-}
-
-/** Every path of a schema that ends with `key`, leaf or map, the shortest first. Paths are camelCase. */
-export function pathsTo(schema: z.ZodType, key: string): string[][] {
-  const paths = new Map<string, string[]>()
-  const collect = (under: z.ZodType, above: readonly string[]): void => {
-    for (const object of objects(under))
-      for (const [name, field] of Object.entries(shapeOf(object))) {
-        const path = [...above, name]
-        if (name === key) paths.set(path.join('.'), path)
-        collect(field, path)
-      }
-  }
-  collect(schema, [])
-  return [...paths.values()].sort((a, b) => a.length - b.length)
 }
 
 /** Every leaf key of a schema, in the order of its definition; a map that may also be `true` or a number counts as one key too. */
 export function listKeys(schema: z.ZodType, above: readonly string[] = []): KeyInfo[] {
   const keys: KeyInfo[] = []
-  for (const object of objects(schema)) {
+  for (const object of objectsOf(schema)) {
     for (const [name, field] of Object.entries(shapeOf(object))) {
       const path = [...above, name]
       if (keys.some((key) => key.path.join('.') === path.join('.'))) continue
-      const inner = objects(field)
+      const inner = objectsOf(field)
       if (inner.length === 0 || describesValue(field)) {
         keys.push({ path, type: typeText(field), default: defaultOf(field), description: descriptionOf(field) })
       }
@@ -137,7 +108,7 @@ function numberText(schema: z.ZodType): string {
 /** Whether a field may be something other than a map: `true`, a number … */
 function describesValue(schema: z.ZodType): boolean {
   const definition = definitionOf(schema)
-  if (definition.type === 'union') return (definition.options ?? []).some((option) => objects(option).length === 0)
+  if (definition.type === 'union') return (definition.options ?? []).some((option) => objectsOf(option).length === 0)
   const next = definition.innerType ?? definition.in
   return next === undefined ? false : describesValue(next)
 }
@@ -158,21 +129,6 @@ function descriptionOf(schema: z.ZodType): string {
   const definition = definitionOf(schema)
   const next = definition.innerType ?? definition.in
   return next === undefined ? '' : descriptionOf(next)
-}
-
-/** The object schemas behind defaults, nulls, transforms and unions. */
-function objects(schema: z.ZodType): z.ZodType[] {
-  const definition = definitionOf(schema)
-  if (definition.type === 'object') return [schema]
-  if (definition.type === 'union') return (definition.options ?? []).flatMap(objects)
-  if (definition.type === 'intersection')
-    return [definition.left, definition.right].flatMap((side) => (side ? objects(side) : []))
-  const next = definition.innerType ?? definition.in
-  return next === undefined ? [] : objects(next)
-}
-
-function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> {
-  return definitionOf(schema).shape ?? {}
 }
 
 function definitionOf(schema: z.ZodType): Definition {

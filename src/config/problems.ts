@@ -2,8 +2,8 @@
 
 import type { z } from 'zod'
 import { ConfigError } from '../util/errors.ts'
+import { keysAt, pathsTo } from '../util/schema-keys.ts'
 import { didYouMean } from '../util/suggest.ts'
-import { keysAt, pathsTo } from './describe.ts'
 import { camelCase, dotted, snakeCase } from './names.ts'
 import { find, type MapNode, originOf, toPlain } from './tree.ts'
 

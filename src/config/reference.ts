@@ -1,6 +1,7 @@
 /** The key tables of docs/configuration.md, from the schemas: they cannot disagree with what is read. */
 
-import { keysAt, type KeyInfo, listKeys } from './describe.ts'
+import { type KeyInfo, listKeys } from './describe.ts'
+import { keysAt } from '../util/schema-keys.ts'
 import { flatKeys } from './flat-keys.ts'
 import { snakeCase } from './names.ts'
 import { configSchema } from './schema.ts'

@@ -1,6 +1,7 @@
 /** From options to the parts of a data set. */
 import type { Interpolation } from '../binding/index.ts'
 import type { DownloadProgress } from '../util/download.ts'
+import { checkedOptions } from '../util/checked-options.ts'
 import { ConfigError, DatasetError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import { channelStatistics } from './channel-statistics.ts'
@@ -9,7 +10,7 @@ import type { Dataset, DatasetSplits, SplitIndices } from './dataset.ts'
 import { datasetNames } from './formats/names.ts'
 import { formats } from './formats/registry.ts'
 import type { OpenedData, Statistics } from './formats/format.ts'
-import type { DataOptions } from './options.ts'
+import { dataOptionsSchema, type DataOptions } from './options.ts'
 import { cacheFolder, openPacked } from './packed/index.ts'
 import { PictureCache, PictureDataset, withoutUnreadable } from './picture-dataset.ts'
 import { FIRST_REPLAY_ID, replaySource, withReplay } from './replay.ts'
@@ -54,9 +55,12 @@ export interface OpenedParts {
  * and test pictures the central `imageSize` square. What the options leave open is taken from `context.preferred`, but for the
  * image size of data sets that lie in memory.
  *
+ * @param given what it leaves out has its default
+ * @throws {ConfigError} for an option that there is not, or whose value cannot be
  * @throws {DatasetError} for missing, damaged or unusable data; see the modules of this folder
  */
-export async function openDataset(options: DataOptions, context: OpenContext): Promise<DatasetSplits> {
+export async function openDataset(given: Partial<DataOptions>, context: OpenContext): Promise<DatasetSplits> {
+  const options = checkedOptions('openDataset', dataOptionsSchema, given)
   const { preferred } = context
   const interpolation = options.interpolation ?? preferred?.interpolation ?? 'bilinear'
   const { imageSize, opened } = await openParts({ ...options, interpolation }, context)

@@ -2,6 +2,7 @@
 import { NativeModule } from '../binding/index.ts'
 import type { Tensor } from '../binding/index.ts'
 import { ConfigError } from '../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../util/option-names.ts'
 import { didYouMean } from '../util/suggest.ts'
 import { nativeOptions } from './native-options.ts'
 
@@ -83,7 +84,13 @@ export class Head {
   }
 }
 
-/** @throws {ConfigError} for an unknown kind or a size that is not a whole number of at least 1 */
+/** Of all kinds: what one has and another does not may be given to both. */
+const optionNames: OptionNames<ProjectionHeadOptions & Omit<CosineHeadOptions, 'kind'>> = {
+  ...{ kind: true, inFeatures: true, seed: true, device: true },
+  ...{ outFeatures: true, hiddenFeatures: true, numClasses: true, subCenters: true },
+}
+
+/** @throws {ConfigError} for an unknown kind, an option that there is not, or a size that is not a whole number of at least 1 */
 export async function createHead(options: HeadOptions): Promise<Head> {
   const { kind, inFeatures, device = 'cpu', seed } = options
   if (!headKinds.includes(kind)) {
@@ -91,6 +98,7 @@ export async function createHead(options: HeadOptions): Promise<Head> {
       `expected a head of kind ${headKinds.join(', ')} but got "${String(kind)}".${didYouMean(String(kind), headKinds)}`,
     )
   }
+  checkOptionNames('createHead', options, optionNames)
   const outFeatures = options.kind === 'projection' ? options.outFeatures : options.numClasses
   const hiddenFeatures = options.kind === 'projection' ? options.hiddenFeatures : undefined
   // Left out where it is 1: other kinds of head know no such option.

@@ -10,7 +10,7 @@ import type { Callback, StepEvent } from '../train/index.ts'
 import type { PhaseName, PhaseResult, RunPaths } from './context.ts'
 import type { PipelineResult } from './orchestrator.ts'
 import { runPipeline, type RunPipelineOptions } from './pipeline.ts'
-import type { PipelineConfig } from './pipeline-config.ts'
+import type { PipelineConfigInput } from './pipeline-config.ts'
 
 export type PipelineEvent =
   | { readonly type: 'run'; readonly run: RunPaths }
@@ -32,7 +32,7 @@ export interface PipelineRun extends AsyncDisposable {
 const mostWaiting = 4096
 
 /** Runs a pipeline as `runPipeline` does, and returns at once. `await using` aborts it and waits when the block is left early. */
-export function startPipeline(config: PipelineConfig, options: RunPipelineOptions = {}): PipelineRun {
+export function startPipeline(config: PipelineConfigInput, options: RunPipelineOptions = {}): PipelineRun {
   const listeners = new Set<Listener>()
   const stop = new AbortController()
   const tell = (event: PipelineEvent): void => listeners.forEach((listener) => listener.add(event))

@@ -13,11 +13,14 @@ import type { BackboneRequest, Model } from '../models/index.ts'
 import { lockRun } from '../snapshot/index.ts'
 import { checkCallbacks, type Ask, type Callback, type PassGraph } from '../train/index.ts'
 import { ConfigError } from '../util/errors.ts'
+import { checkedOptions } from '../util/checked-options.ts'
 import { writeFileAtomic } from '../util/files.ts'
 import { silentLogger, type Logger } from '../util/logger.ts'
+import { checkOptionNames, type OptionNames } from '../util/option-names.ts'
 import { didYouMean } from '../util/suggest.ts'
 import { phaseNames, silentProgress, type PhaseName, type PhaseResult, type PlanRequest } from './context.ts'
 import type { ProgressReporter, RunPaths } from './context.ts'
+import { idlePatience } from './options/idle-patience.ts'
 import { pipelineConfigSchema, type PipelineConfig, type PipelineConfigInput } from './pipeline-config.ts'
 import { chooseRun, releaseRun, type RunChoice } from './run-folder.ts'
 
@@ -73,6 +76,11 @@ export interface OrchestratorOptions {
   readonly onRun?: (run: RunPaths) => void
   /** called when a phase has ended */
   readonly onResult?: (result: PhaseResult) => void
+}
+
+export const orchestratorOptionNames: OptionNames<OrchestratorOptions> = {
+  ...{ signal: true, progress: true, logger: true, callbacks: true, ask: true, resume: true, run: true },
+  ...{ configText: true, onRun: true, onResult: true },
 }
 
 export interface PipelineResult {
@@ -131,6 +139,7 @@ export class PipelineOrchestrator {
    * @throws {ConfigError} when the configuration does not fit the schema
    */
   async run(input: PipelineConfigInput, options: OrchestratorOptions = {}): Promise<PipelineResult> {
+    checkOptionNames('orchestrator', options, orchestratorOptionNames)
     const config = checkedConfig(input)
     checkCallbacks(options.callbacks ?? [])
     const { logger = silentLogger, progress = silentProgress, resume = false } = options
@@ -138,6 +147,7 @@ export class PipelineOrchestrator {
     const device = chosenDevice(config.device)
     const wanted = this.#stages.flatMap((stage) => stage.phases?.(config) ?? [])
     const phases = phaseNames.filter((name) => wanted.includes(name))
+    for (const notice of idlePatience(input, phases)) logger.warn(notice)
     const { run, parentRun, isNew } =
       options.run ?? chooseRun(config.run.directory, config.run.name, { phases, resume })
     const lock = lockRun(run.snapshots)
@@ -211,11 +221,9 @@ export class PipelineOrchestrator {
   }
 }
 
-function checkedConfig(input: PipelineConfigInput): PipelineConfig {
-  const parsed = pipelineConfigSchema.safeParse(input)
-  if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'configuration'}: ${message}`)
-  throw new ConfigError(`the configuration does not fit: ${issues.join('; ')}`)
+/** @throws {ConfigError} when it does not fit the schema */
+export function checkedConfig(input: PipelineConfigInput): PipelineConfig {
+  return checkedOptions('the configuration does not fit', pipelineConfigSchema, input)
 }
 
 function chosenDevice(device: string): string {

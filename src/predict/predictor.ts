@@ -5,6 +5,7 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { BindingError, NonFiniteError, ShapeError, SnapshotError } from '../util/errors.ts'
 import { loadOnnxRuntime, openSession } from '../util/onnxruntime.ts'
 import type { OnnxRuntime } from '../util/onnxruntime.ts'
+import { checkOptionNames, type OptionNames } from '../util/option-names.ts'
 import { locateModel } from './locate.ts'
 import { readManifest } from './manifest.ts'
 import type { ModelManifest, PredictPreprocessing } from './manifest.ts'
@@ -26,12 +27,15 @@ export interface PredictorOptions {
   readonly batchSize?: number
 }
 
+const optionNames: OptionNames<PredictorOptions> = { threads: true, batchSize: true }
+
 /**
  * @param modelPath an exported .onnx file, or a run's folder that holds one
  * @throws {SnapshotError} when there is no such file, or it is not an undamaged ONNX file of ours
  * @throws {BindingError} when onnxruntime-node is not installed
  */
 export async function openPredictor(modelPath: string, options: PredictorOptions = {}): Promise<Predictor> {
+  checkOptionNames('openPredictor', options, optionNames)
   const path = await locateModel(modelPath)
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new SnapshotError(`${path}: cannot be read: ${(cause as Error).message}`, { cause })

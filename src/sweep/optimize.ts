@@ -1,5 +1,6 @@
 /** The loop around ask and tell: workers of this process, an end, and what becomes of an objective that throws. */
 import { ConfigError } from '../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../util/option-names.ts'
 import { timerDelay } from '../util/timer.ts'
 import { TrialPruned, type ActiveTrial } from './active-trial.ts'
 import { newOwner } from './owner.ts'
@@ -26,12 +27,17 @@ export interface OptimizeOptions {
   readonly pollEvery?: number
 }
 
+const optionNames: OptionNames<OptimizeOptions> = {
+  ...{ trials: true, workers: true, timeoutSeconds: true, signal: true, onTrial: true, pollEvery: true },
+}
+
 /** @returns all trials of the study */
 export async function optimize(
   study: Study,
   objective: Objective,
   options: OptimizeOptions,
 ): Promise<readonly Trial[]> {
+  checkOptionNames('optimize', options, optionNames)
   const { trials: limit, workers = 1, timeoutSeconds, pollEvery = 200 } = options
   if (!Number.isSafeInteger(limit) || limit < 1)
     throw new ConfigError(`optimize: expected trials to be a whole number ≥ 1, got ${limit}.`)

@@ -7,6 +7,7 @@
  *   study.best(await study.trials())
  */
 import { ConfigError } from '../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../util/option-names.ts'
 import { ActiveTrial } from './active-trial.ts'
 import { optimize, type Objective, type OptimizeOptions } from './optimize.ts'
 import { newOwner } from './owner.ts'
@@ -41,6 +42,11 @@ export interface StudyOptions {
   readonly seed?: number
   /** what every trial starts from, by key: a study that was begun with something else is refused */
   readonly setup?: Readonly<Record<string, Json>>
+}
+
+const optionNames: OptionNames<StudyOptions> = {
+  ...{ name: true, space: true, storage: true, sampler: true, pruner: true, directions: true },
+  ...{ objectives: true, seed: true, setup: true },
 }
 
 export interface StudyLoadOptions {
@@ -88,6 +94,7 @@ export class Study {
    * @throws {SnapshotError} when the storage is of another version, damaged, or cannot be reached
    */
   static async open(options: StudyOptions): Promise<Study> {
+    checkOptionNames('Study.open', options, optionNames)
     const { name, space, pruner = new NoPruner(), storage = new MemoryStorage() } = options
     const sampler: Sampler = options.sampler ?? new TpeSampler()
     const { directions = ['minimize'], seed = 0 } = options

@@ -7,6 +7,7 @@
 import { dirname } from 'node:path'
 import pino from 'pino'
 import { ensureDirSync } from './files.ts'
+import { checkOptionNames, type OptionNames } from './option-names.ts'
 import { censored, secretNames } from './secrets.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -41,10 +42,15 @@ export interface LoggerOptions {
 
 const LEVELS: Readonly<Record<LogLevel | 'silent', number>> = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 }
 
+const optionNames: OptionNames<LoggerOptions> = {
+  ...{ files: true, level: true, consoleLevel: true, write: true, color: true },
+}
+
 /** Early lines kept for files that are attached later. */
 const KEPT_LINES = 1000
 
 export function createLogger(options: LoggerOptions = {}): RootLogger {
+  checkOptionNames('createLogger', options, optionNames)
   const early: string[] = []
   const files: { write(line: string): void }[] = []
   const write = options.write ?? ((text: string): void => void process.stderr.write(text))

@@ -4,6 +4,7 @@
  */
 import { createBackbone, ensureWeights, type BackboneOptions, type Model } from '../../models/index.ts'
 import type { Logger } from '../../util/logger.ts'
+import { checkOptionNames } from '../../util/option-names.ts'
 import { checkCompile, checkCompiledTeacher } from '../compile.ts'
 import { predecessors, trainingPhaseNames, type PhaseName } from '../context.ts'
 import { withDownloads } from '../download-progress.ts'
@@ -28,6 +29,7 @@ export class ModelLoaderStage implements Stage {
 
   /** @param options.phases whose networks are tried; default: every enabled training phase */
   constructor(options: { readonly phases?: readonly PhaseName[] } = {}) {
+    checkOptionNames('ModelLoaderStage', options, { phases: true })
     this.#phases = options.phases ?? null
   }
 

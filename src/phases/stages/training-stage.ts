@@ -2,6 +2,7 @@
 import { arcfacePhase } from '../arcface.ts'
 import { trainingPhaseNames, type PhaseName } from '../context.ts'
 import { distillPhase } from '../distill.ts'
+import { checkOptionNames } from '../../util/option-names.ts'
 import type { Stage, StageContext } from '../orchestrator.ts'
 import type { PipelineConfig } from '../pipeline-config.ts'
 import { supconPhase } from '../supcon.ts'
@@ -14,6 +15,7 @@ export class TrainingStage implements Stage {
 
   /** @param options.phases default: every enabled training phase, in the pipeline's order */
   constructor(options: { readonly phases?: readonly PhaseName[]; readonly name?: string } = {}) {
+    checkOptionNames('TrainingStage', options, { phases: true, name: true })
     this.name = options.name ?? 'training'
     this.#phases = options.phases ?? null
   }

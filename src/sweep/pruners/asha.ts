@@ -4,6 +4,7 @@
  * stopping variant: a trial is judged once, when it reaches a rung.
  */
 import { ConfigError } from '../../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../../util/option-names.ts'
 import type { Direction, Trial } from '../trial.ts'
 import { lossOf, type Pruner, type PruneRequest } from './pruner.ts'
 
@@ -16,12 +17,15 @@ export interface AshaOptions {
   readonly minEarlyStoppingRate?: number
 }
 
+const optionNames: OptionNames<AshaOptions> = { minResource: true, reductionFactor: true, minEarlyStoppingRate: true }
+
 export class AshaPruner implements Pruner {
   readonly name = 'asha'
   readonly #options: Required<AshaOptions>
 
   /** @throws {ConfigError} for an option out of range */
   constructor(options: AshaOptions = {}) {
+    checkOptionNames('AshaPruner', options, optionNames)
     this.#options = { minResource: 1, reductionFactor: 4, minEarlyStoppingRate: 0, ...options }
     for (const [name, least] of [
       ['minResource', 1],

@@ -4,6 +4,7 @@
  * to the brackets' budgets, and competes with that bracket's trials alone.
  */
 import { ConfigError } from '../../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../../util/option-names.ts'
 import { keyedRng } from '../random.ts'
 import type { Trial } from '../trial.ts'
 import { AshaPruner } from './asha.ts'
@@ -18,6 +19,8 @@ export interface HyperbandOptions {
   readonly reductionFactor?: number
 }
 
+const optionNames: OptionNames<HyperbandOptions> = { minResource: true, maxResource: true, reductionFactor: true }
+
 export class HyperbandPruner implements Pruner {
   readonly name = 'hyperband'
   readonly #minResource: number
@@ -25,7 +28,9 @@ export class HyperbandPruner implements Pruner {
   readonly #reductionFactor: number
 
   /** @throws {ConfigError} for an option out of range */
-  constructor({ minResource = 1, maxResource = null, reductionFactor = 3 }: HyperbandOptions = {}) {
+  constructor(options: HyperbandOptions = {}) {
+    checkOptionNames('HyperbandPruner', options, optionNames)
+    const { minResource = 1, maxResource = null, reductionFactor = 3 } = options
     new AshaPruner({ minResource, reductionFactor }) // checks both
     if (maxResource !== null && !(maxResource >= minResource))
       throw new ConfigError(

@@ -1,5 +1,6 @@
 /** Asks another pruner only once a trial has stopped getting better; without another one it decides alone. */
 import { ConfigError } from '../../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../../util/option-names.ts'
 import { bestLoss, type Pruner, type PruneRequest } from './pruner.ts'
 
 export interface PatientOptions {
@@ -9,6 +10,8 @@ export interface PatientOptions {
   readonly minDelta?: number
 }
 
+const optionNames: OptionNames<PatientOptions> = { patience: true, minDelta: true }
+
 export class PatientPruner implements Pruner {
   readonly name = 'patient'
   readonly #inner: Pruner | null
@@ -16,7 +19,9 @@ export class PatientPruner implements Pruner {
   readonly #minDelta: number
 
   /** @throws {ConfigError} for an option out of range */
-  constructor(inner: Pruner | null = null, { patience = 3, minDelta = 0 }: PatientOptions = {}) {
+  constructor(inner: Pruner | null = null, options: PatientOptions = {}) {
+    checkOptionNames('PatientPruner', options, optionNames)
+    const { patience = 3, minDelta = 0 } = options
     if (!Number.isSafeInteger(patience) || patience < 1)
       throw new ConfigError(`patient pruner: expected patience to be a whole number ≥ 1, got ${patience}.`)
     if (!(minDelta >= 0 && minDelta < Infinity))

@@ -3,6 +3,7 @@
  * "Google Vizier" (median stopping rule).
  */
 import { ConfigError } from '../../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../../util/option-names.ts'
 import type { Direction, Trial } from '../trial.ts'
 import { bestLoss, lossOf, type Pruner, type PruneRequest } from './pruner.ts'
 
@@ -17,12 +18,20 @@ export interface PercentileOptions {
   readonly minTrials?: number
 }
 
+const optionNames: OptionNames<PercentileOptions> = {
+  percentile: true,
+  startupTrials: true,
+  warmupSteps: true,
+  minTrials: true,
+}
+
 export class PercentilePruner implements Pruner {
   readonly name: string = 'percentile'
   readonly #options: Required<PercentileOptions>
 
   /** @throws {ConfigError} for an option out of range */
   constructor(options: PercentileOptions = {}) {
+    checkOptionNames('PercentilePruner', options, optionNames)
     this.#options = { percentile: 25, startupTrials: 5, warmupSteps: 0, minTrials: 1, ...options }
     const { percentile, startupTrials, warmupSteps, minTrials } = this.#options
     if (!(percentile > 0 && percentile <= 100))

@@ -7,6 +7,7 @@
  * (enqueued, or drawn before) take part as they are.
  */
 import { ConfigError } from '../../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../../util/option-names.ts'
 import { eigenSymmetric } from '../eigen.ts'
 import { normalQuantile } from '../normal.ts'
 import { keyedRng } from '../random.ts'
@@ -34,13 +35,17 @@ interface State {
 
 const MAX_REDRAWS = 20
 
+const optionNames: OptionNames<CmaEsOptions> = { initialStep: true, populationSize: true }
+
 export class CmaEsSampler implements Sampler {
   readonly name = 'cma-es'
   readonly #initialStep: number
   readonly #populationSize: number | null
 
   /** @throws {ConfigError} for an option out of range */
-  constructor({ initialStep = 0.3, populationSize }: CmaEsOptions = {}) {
+  constructor(options: CmaEsOptions = {}) {
+    checkOptionNames('CmaEsSampler', options, optionNames)
+    const { initialStep = 0.3, populationSize } = options
     if (!(initialStep > 0 && initialStep <= 1))
       throw new ConfigError(`cma-es sampler: expected 0 < initialStep ≤ 1, got ${initialStep}.`)
     if (populationSize !== undefined && (!Number.isSafeInteger(populationSize) || populationSize < 4))

@@ -3,6 +3,7 @@
  * spread evenly over the prior (both bounds included); those of a grid or with few values are taken as they are.
  */
 import { ConfigError } from '../../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../../util/option-names.ts'
 import { fromNumber, valueAtQuantile, type Axis } from '../space/axis.ts'
 import { canonicalJson, type Json } from '../space/distribution.ts'
 import type { Params, Parameter, Space } from '../space/space.ts'
@@ -15,6 +16,8 @@ export interface GridOptions {
 
 const LARGEST_GRID = 1_000_000
 
+const optionNames: OptionNames<GridOptions> = { points: true }
+
 export class GridSampler implements Sampler {
   readonly name = 'grid'
   readonly #points: number
@@ -22,7 +25,9 @@ export class GridSampler implements Sampler {
   readonly #grids = new WeakMap<Space, Grid>()
 
   /** @throws {ConfigError} when `points` is not a whole number ≥ 2 */
-  constructor({ points = 5 }: GridOptions = {}) {
+  constructor(options: GridOptions = {}) {
+    checkOptionNames('GridSampler', options, optionNames)
+    const { points = 5 } = options
     if (!Number.isSafeInteger(points) || points < 2)
       throw new ConfigError(`grid sampler: expected points to be a whole number ≥ 2, got ${points}.`)
     this.#points = points

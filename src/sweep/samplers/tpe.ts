@@ -7,6 +7,7 @@
  * exist only with some choices are drawn after them, from the trials that had them.
  */
 import { ConfigError } from '../../util/errors.ts'
+import { checkOptionNames, type OptionNames } from '../../util/option-names.ts'
 import { keyedRng } from '../random.ts'
 import { isSingle } from '../space/axis.ts'
 import { canonicalJson } from '../space/distribution.ts'
@@ -34,6 +35,16 @@ export interface TpeOptions {
   readonly constantLiar?: boolean
 }
 
+const optionNames: OptionNames<TpeOptions> = {
+  startupTrials: true,
+  candidates: true,
+  gamma: true,
+  priorWeight: true,
+  multivariate: true,
+  magicClip: true,
+  constantLiar: true,
+}
+
 export class TpeSampler implements Sampler {
   readonly name = 'tpe'
   readonly #options: Required<TpeOptions>
@@ -41,6 +52,7 @@ export class TpeSampler implements Sampler {
 
   /** @throws {ConfigError} for an option out of range */
   constructor(options: TpeOptions = {}) {
+    checkOptionNames('TpeSampler', options, optionNames)
     this.#options = {
       startupTrials: options.startupTrials ?? 10,
       candidates: options.candidates ?? 64,

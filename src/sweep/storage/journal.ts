@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { FileLock } from '../../binding/index.ts'
 import { SnapshotError } from '../../util/errors.ts'
 import { ensureDirSync } from '../../util/files.ts'
+import { checkOptionNames } from '../../util/option-names.ts'
 import type { Params } from '../space/space.ts'
 import type { Trial } from '../trial.ts'
 import { JournalFile, type TryLock } from './journal-file.ts'
@@ -50,6 +51,7 @@ export class JournalStorage implements Storage {
   #lines = 0
 
   constructor(path: string, options: JournalOptions = {}) {
+    checkOptionNames('JournalStorage', options, { tryLock: true, onTornTail: true })
     this.#tryLock = options.tryLock ?? ((lockPath) => FileLock.tryAcquire(lockPath))
     this.#file = new JournalFile(path, this.#tryLock, options.onTornTail ?? (() => undefined))
   }

@@ -5,6 +5,7 @@
  */
 import type { PoolClient } from 'pg'
 import { ConfigError, SnapshotError } from '../../util/errors.ts'
+import { checkOptionNames } from '../../util/option-names.ts'
 import type { Params } from '../space/space.ts'
 import type { Trial } from '../trial.ts'
 import { PostgresClient } from './postgres-client.ts'
@@ -35,7 +36,9 @@ export class PostgresStorage implements Storage {
   #study: string | null = null
 
   /** @param url postgresql://user:password@host:5432/database */
-  constructor(url: string, { leaseSeconds = 30 }: PostgresOptions = {}) {
+  constructor(url: string, options: PostgresOptions = {}) {
+    checkOptionNames('PostgresStorage', options, { leaseSeconds: true })
+    const { leaseSeconds = 30 } = options
     if (!(leaseSeconds >= 1)) throw new ConfigError(`postgres storage: expected leaseSeconds ≥ 1, got ${leaseSeconds}.`)
     this.#client = new PostgresClient(url)
     this.#leaseSeconds = leaseSeconds

@@ -13,6 +13,7 @@ import {
 } from '../../../src/phases/index.ts'
 import { lockRun } from '../../../src/snapshot/index.ts'
 import { ConfigError, SnapshotError } from '../../../src/util/errors.ts'
+import { silentLogger } from '../../../src/util/logger.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'trivium-orchestrator-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -135,6 +136,20 @@ test('orchestrator › a configuration that does not fit names the key, before a
     (error: unknown) => error instanceof ConfigError && /supcon\.temperature/.test(error.message),
   )
   assert.ok(!existsSync(join(root, 'snapshots', 'bad')))
+})
+
+test('orchestrator › a patience without early stopping is told; one that is off on purpose is not', async () => {
+  const told: string[] = []
+  const logger = { ...silentLogger, warn: (text: string) => void told.push(text) }
+  const pipeline = new PipelineOrchestrator().addStage({ ...stage('one', []), phases: () => ['train'] })
+  await pipeline.run({ ...config('waits'), train: { earlyStoppingPatience: 3 } }, { logger })
+  assert.deepEqual(told.splice(0), ['train.earlyStoppingPatience has no effect without earlyStopping: true'])
+  for (const earlyStopping of [true, false])
+    await pipeline.run(
+      { ...config(`says-${earlyStopping}`), train: { earlyStopping, earlyStoppingPatience: 3 } },
+      { logger },
+    )
+  assert.deepEqual(told, [])
 })
 
 test('orchestrator › a device that this machine lacks is refused by name', async (context) => {

@@ -226,7 +226,7 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
       ...setup.beginning,
       network: spec,
       thaw: setup.thaw,
-      callbacks: [shown, ...callbacksOf(options, context)],
+      callbacks: [shown, ...callbacksOf(recipe.name, options, context)],
       graphs: graphsOf(options, context),
     })
   } finally {
@@ -239,15 +239,22 @@ async function trainWithProgress(task: TrainingTask, setup: LoopSetup): Promise<
  *
  * @throws {ConfigError} when two that keep something have one name: snapshots would hold one of them only
  */
-function callbacksOf({ lra, askEpoch }: TrainingOptions, { logger, ask, run, callbacks }: PhaseContext): Callback[] {
+function callbacksOf(
+  name: PhaseName,
+  { lra, askEpoch }: TrainingOptions,
+  { logger, ask, run, callbacks }: PhaseContext,
+): Callback[] {
+  const control = join(run.logs, 'control.json')
+  if (askEpoch !== null && ask === null)
+    logger.info(`${name}.ask_epoch: nobody is at a terminal to be asked; {"halt": true} in ${control} ends the phase`)
   const all: Callback[] = [
-    new ControlFile(join(run.logs, 'control.json'), logger),
+    new ControlFile(control, logger),
     ...(lra === null ? [] : [new LearningRateAdjuster(lra, logger)]),
     ...(askEpoch === null || ask === null ? [] : [new HaltPrompt(askEpoch, ask)]),
     ...callbacks,
   ]
-  const names = all.filter((callback) => callback.state !== undefined).map(({ name }) => name)
-  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  const names = all.filter((callback) => callback.state !== undefined).map((callback) => callback.name)
+  const twice = names.find((own, at) => names.indexOf(own) !== at)
   if (twice !== undefined)
     throw new ConfigError(
       `callbacks: expected different names for those with a state, got "${twice}" twice. Give one another name.`,

@@ -61,7 +61,8 @@ export async function runPipeline(
   const { phases: named, ...others } = options
   const config = checkedConfig(ownSections(input))
   const phases = named ?? phaseNames.filter((name) => config[name as 'train'].enabled)
-  if (!Array.isArray(phases))
+  const isList: boolean = Array.isArray(phases) // which would make it a list of anything
+  if (!isList)
     throw new ConfigError(`pipeline: expected phases to be a list of names, got ${JSON.stringify(phases)}.`)
   if (phases.length === 0)
     throw new ConfigError(

@@ -62,8 +62,7 @@ export async function runPipeline(
   const config = checkedConfig(ownSections(input))
   const phases = named ?? phaseNames.filter((name) => config[name as 'train'].enabled)
   const isList: boolean = Array.isArray(phases) // which would make it a list of anything
-  if (!isList)
-    throw new ConfigError(`pipeline: expected phases to be a list of names, got ${JSON.stringify(phases)}.`)
+  if (!isList) throw new ConfigError(`pipeline: expected phases to be a list of names, got ${JSON.stringify(phases)}.`)
   if (phases.length === 0)
     throw new ConfigError(
       `pipeline: expected at least one of the phases ${phaseNames.join(', ')}, got none. Enable one.`,

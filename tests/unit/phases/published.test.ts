@@ -11,7 +11,7 @@ import { runPipeline, pipelineConfigSchema, type PipelineResult } from '../../..
 import { warnOfNormalisation } from '../../../src/phases/networks.ts'
 import { openPredictor } from '../../../src/predict/index.ts'
 import type { PhaseName } from '../../../src/phases/context.ts'
-import { SnapshotError } from '../../../src/util/errors.ts'
+import { ConfigError, SnapshotError } from '../../../src/util/errors.ts'
 import { silentLogger } from '../../../src/util/logger.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'trivium-published-'))
@@ -269,7 +269,7 @@ describe('training from published weights', () => {
 
   it('init_from names snapshots; weights belong to backbone.pretrained', async () => {
     await assert.rejects(run('init', ['train'], { backbone, train: { ...short, initFrom: file } }), (error) => {
-      assert.ok(error instanceof SnapshotError)
+      assert.ok(error instanceof ConfigError)
       assert.match(error.message, /train\.init_from: expected a snapshot folder.*Give them as backbone\.pretrained/)
       return true
     })

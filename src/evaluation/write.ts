@@ -6,6 +6,7 @@ import { topClasses } from '../metrics/index.ts'
 import {
   classificationReportCsv,
   confusionMatrixChart,
+  histogramChart,
   metricsJson,
   predictionsCsv,
   reliabilityDiagram,
@@ -15,6 +16,7 @@ import {
 } from '../report/index.ts'
 import { writeFileAtomic } from '../util/files.ts'
 import { analyseScores, type Analysis, type Metrics } from './evaluate.ts'
+import { noveltyHistograms } from './novelty-histograms.ts'
 import { noveltyNames, saveScores, type Scores } from './scores.ts'
 
 /**
@@ -39,6 +41,7 @@ export async function writeEvaluation(
     ['predictions.csv', predictionsTable(scores, analysis)],
     ['confusion-matrix.png', await confusionMatrixChart({ confusion, classNames })],
     ['reliability-diagram.png', await reliabilityDiagram({ bins, ece: metrics.ece })],
+    ...(await histograms(scores, analysis)),
     ...(await trainingCurves(history)),
   ])
   const paths = [...files.keys()].map((name) => join(directory, name))
@@ -47,6 +50,14 @@ export async function writeEvaluation(
   await saveScores(scoresPath, scores)
   for (const [i, path] of paths.entries()) await writeFileAtomic(path, contents[i]!)
   return [...paths, scoresPath]
+}
+
+/** Only where a detector was asked for. */
+async function histograms(scores: Scores, analysis: Analysis): Promise<[string, Buffer][]> {
+  if (noveltyNames.every((name) => scores.novelty?.[name] === undefined)) return []
+  const panels = noveltyHistograms(scores, analysis)
+  const title = 'Out-of-distribution scores'
+  return [['ood-histograms.png', await histogramChart({ title, xTitle: 'lower = more in-distribution', panels })]]
 }
 
 function predictionsTable(scores: Scores, { metrics, probabilities, energyScores }: Analysis): string {

@@ -9,6 +9,12 @@ export { barChartSpec, type BarChartOptions } from './bar-chart.ts'
 export { inspectionPage, type InspectionPage, type PagePicture } from './inspection-page.ts'
 export { contactSheet, type SheetOptions, type SheetPicture } from './contact-sheet.ts'
 export { shortLabel } from './label.ts'
+export {
+  histogramChart,
+  histogramChartSpec,
+  type HistogramChartOptions,
+  type HistogramPanel,
+} from './histogram-chart.ts'
 export { lineChart, lineChartSpec, type LineChartOptions, type LinePanel, type LineSeries } from './line-chart.ts'
 export { lrRangeChartSpec, type LrRangeChartOptions } from './lr-range-chart.ts'
 export { metricsJson } from './metrics-json.ts'

@@ -11,6 +11,8 @@ import {
   writeEvaluation,
 } from '../../../src/evaluation/index.ts'
 import type { EvaluationBatch, Scores } from '../../../src/evaluation/index.ts'
+import { analyseScores } from '../../../src/evaluation/evaluate.ts'
+import { noveltyHistograms } from '../../../src/evaluation/novelty-histograms.ts'
 import { parseCsv } from '../../../src/util/csv.ts'
 import { ConfigError, DatasetError, NonFiniteError, ShapeError, SnapshotError } from '../../../src/util/errors.ts'
 import { packageFile } from '../../../src/util/package-root.ts'
@@ -180,6 +182,7 @@ describe('write evaluation', () => {
   it('gives each detector a column after the energy', async () => {
     const directory = join(scratch, 'novel')
     await writeEvaluation(directory, { ...scores, novelty }, await evaluateScores({ ...scores, novelty }))
+    assert.ok(existsSync(join(directory, 'ood-histograms.png')))
     const [header = [], ...rows] = parseCsv(readFileSync(join(directory, 'predictions.csv'), 'utf8'))
     const at = header.indexOf('energy')
     assert.deepEqual(header.slice(at, at + 4), ['energy', 'mahalanobis', 'vim', 'top_2'])
@@ -193,6 +196,34 @@ describe('write evaluation', () => {
     const file = join(scratch, 'file')
     writeFileSync(file, '')
     await assert.rejects(writeEvaluation(join(file, 'x'), scores, await evaluateScores(scores)), SnapshotError)
+  })
+})
+
+describe('novelty histograms', () => {
+  it('count every sample once, by what was predicted of it, far ones in the outermost bars', () => {
+    const panels = noveltyHistograms({ ...scores, novelty }, analyseScores(scores))
+    assert.deepEqual(
+      panels.map(({ title }) => title),
+      ['energy', 'mahalanobis', 'vim'],
+    )
+    const [, mahalanobis] = panels
+    // 4, 1, 3 are right, 2.5 is wrong: 40 bars of .075 from 1 to 4
+    const [right, wrong] = mahalanobis!.groups.map(({ counts }) =>
+      counts.flatMap((count, bar) => (count > 0 ? [bar] : [])),
+    )
+    assert.deepEqual([right, wrong], [[0, 26, 39], [20]])
+    near(mahalanobis!.edges[1]!, 1.075, 'edge')
+    const many = Float64Array.from({ length: 1000 }, (_, i) => (i === 0 ? 1e9 : i))
+    const wide: Scores = {
+      ...{ logits: new Float32Array(3000), labels: new Int32Array(1000), ids: new Int32Array(1000) },
+      ...{ classNames: scores.classNames, novelty: { vim: many } },
+    }
+    const [, vim] = noveltyHistograms(wide, analyseScores(wide))
+    assert.ok(vim!.edges.at(-1)! < 1000)
+    assert.equal(
+      vim!.groups[0]!.counts.reduce((sum, count) => sum + count, 0),
+      1000,
+    )
   })
 })
 

@@ -6,6 +6,7 @@ import {
   lineChart,
   lineChartSpec,
   lrRangeChartSpec,
+  histogramChartSpec,
   reliabilityDiagramSpec,
   renderPng,
   renderSvg,
@@ -125,6 +126,38 @@ describe('training curves', () => {
     const curves = await trainingCurves([{ phase: 'supcon', epoch: 1, train_loss: 6 }])
     assert.deepEqual([...curves.keys()], ['loss-curve.png'])
     assert.equal((await trainingCurves([])).size, 0)
+  })
+})
+
+describe('histograms', () => {
+  const panel = {
+    title: 'vim',
+    edges: [0, 1, 2],
+    groups: [
+      { name: 'right', counts: [3, 1] },
+      { name: 'wrong', counts: [0, 2] },
+    ],
+  }
+
+  it('shows shares of each group', () => {
+    const { hconcat } = histogramChartSpec({ title: 'scores', xTitle: 'x', panels: [panel] }) as unknown as {
+      hconcat: { data: { values: { name: string; share: number; from: number; to: number }[] } }[]
+    }
+    assert.deepEqual(
+      hconcat[0]?.data.values.map(({ name, share, from, to }) => [name, share, from, to]),
+      [
+        ['right', 0.75, 0, 1],
+        ['right', 0.25, 1, 2],
+        ['wrong', 0, 0, 1],
+        ['wrong', 1, 1, 2],
+      ],
+    )
+  })
+
+  it('refuses panels whose counts do not fit', () => {
+    const bad = { ...panel, edges: [0, 1] }
+    for (const panels of [[], [bad]])
+      assert.throws(() => histogramChartSpec({ title: 'scores', xTitle: 'x', panels }), ConfigError)
   })
 })
 

@@ -97,14 +97,14 @@ export async function openSnapshot(folder: string): Promise<Snapshot> {
   }
 }
 
-/** What can be done without this snapshot: another one of its phase, the newest of them, or none. */
+/** What can be done without this snapshot: the newest of its phase that is whole, or training again. */
 async function advice(folder: string): Promise<string> {
   let newest: { path: string; order: number } | null = null
   for (const entry of await readdir(dirname(folder), { withFileTypes: true }).catch(() => [])) {
     if (!entry.isDirectory() || entry.name === basename(folder)) continue // the pointers are links
     const path = join(dirname(folder), entry.name)
-    const manifest = await readManifest(path).catch(() => null)
-    if (manifest !== null && manifest.order > (newest?.order ?? -1)) newest = { path, order: manifest.order }
+    const other = await openSnapshot(path).catch(() => null)
+    if (other !== null && other.order > (newest?.order ?? -1)) newest = { path, order: other.order }
   }
   return newest === null ? trainAgain(dirname(folder)) : `Take another snapshot of the phase, such as ${newest.path}.`
 }

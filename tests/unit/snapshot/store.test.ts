@@ -117,6 +117,8 @@ test('snapshot › a changed byte is found, with the file and both sums', async 
     assert.ok(error instanceof SnapshotError && error.name === 'SnapshotError', String(error))
     return error.message.endsWith(`Take another snapshot of the phase, such as ${join(folder, 'epoch-0002')}.`)
   })
+  truncateSync(join(folder, 'epoch-0002', 'backbone.safetensors'), 10)
+  await assert.rejects(readSnapshot(join(folder, 'epoch-0001')), /has no other snapshot that can be read/)
 })
 
 test('snapshot › the newest whole one stands in for a damaged last, and says so', async () => {

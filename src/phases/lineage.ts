@@ -52,7 +52,10 @@ export async function expectClassifier(
 export async function expectWeights(
   phases: readonly PhaseName[],
   config: Readonly<Record<'train' | 'supcon' | 'arcface', { readonly initFrom: string | null }>> & {
-    readonly distill: Pick<DistillOptions, 'initFrom' | 'teacherBackbonePath' | 'teacherHeadPath' | 'teacherSnapshots'>
+    readonly distill: Pick<
+      DistillOptions,
+      'initFrom' | 'teacherBackbonePath' | 'teacherBackbone' | 'teacherHeadPath' | 'teacherSnapshots'
+    >
   },
   run: Pick<RunPaths, 'snapshots'>,
   resume: boolean,
@@ -80,8 +83,28 @@ export async function expectWeights(
       }
       const missing = await missingAt(path)
       if (missing !== null) throw refuse(`${missing}. Correct the path.`)
+      if (option === 'teacherBackbonePath') expectNothingBeside(path, options)
     }
   }
+}
+
+/**
+ * A snapshot folder as teacher brings its network and head: what says otherwise would not be heard.
+ *
+ * @throws {ConfigError} naming the option
+ */
+export function expectNothingBeside(
+  folder: string,
+  options: Pick<DistillOptions, 'teacherBackbone' | 'teacherHeadPath'>,
+): void {
+  for (const option of ['teacherHeadPath', 'teacherBackbone'] as const)
+    if (options[option] !== null)
+      throw new ConfigError(
+        `distill.${snakeCase(option)}: expected none beside a snapshot folder, which brings its own ` +
+          `${option === 'teacherHeadPath' ? 'head' : 'network'}. Leave it out, or name the file ` +
+          `${join(folder, 'backbone.safetensors')} as distill.teacher_backbone_path.`,
+        { option: ['distill', option] },
+      )
 }
 
 function noSnapshot(path: string, key: string): string {

@@ -11,7 +11,7 @@ import { ConfigError, SnapshotError } from '../util/errors.ts'
 import { classScores } from './class-activation.ts'
 import { checkCompiledTeacher } from './compile.ts'
 import type { PhaseContext } from './context.ts'
-import { namesWeights, startingSnapshot } from './lineage.ts'
+import { expectNothingBeside, namesWeights, startingSnapshot } from './lineage.ts'
 import {
   buildNetworks,
   freeze,
@@ -227,8 +227,10 @@ async function singleTeacher(
         'Run that phase first, or give distill.teacher_backbone_path, or distill.teacher: student_ema.',
     )
   }
-  if (!(await namesWeights(teacherBackbonePath)))
+  if (!(await namesWeights(teacherBackbonePath))) {
+    expectNothingBeside(teacherBackbonePath, options)
     return fromSnapshot(await readSnapshot(teacherBackbonePath), options, context)
+  }
   if (options.useEmaTeacher === true)
     context.logger.info(`distill.use_ema_teacher: ${teacherBackbonePath} holds one set of weights, which teaches`)
   // The student's adapters are its own; those that a file holds are merged as it is read.

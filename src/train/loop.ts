@@ -309,7 +309,7 @@ class TrainingRun {
       settled: false,
       sums: emptySums,
       plateau: this.#rate.plateauAfter(plateau, validation),
-      best: improved ? { epoch, ...validation } : best,
+      best: improved ? { epoch, accuracy: validation.accuracy, loss: validation.loss } : best,
     }
     return record
   }

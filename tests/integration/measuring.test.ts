@@ -58,6 +58,16 @@ test('batch-find › measures sizes up to the maximum, and takes the largest', a
   }
 })
 
+test('batch-find › the batch is that of one pass, where the last step accumulates fewer of them', async () => {
+  const sizes = ['--start', '1024', '--maximum', '1024', '--steps', '2', '--json']
+  const { code, stdout, stderr } = await run([
+    ...['batch-find', '--phase', 'train', ...small, '--set', 'train.accumulation=2', ...sizes],
+  ])
+  assert.equal(code, 0, stderr)
+  const { batch_size: largest, trials } = JSON.parse(stdout) as { batch_size: number; trials: unknown[] }
+  assert.deepEqual([largest, trials.length], [1024, 1])
+})
+
 test('batch-find › a limit that no size keeps is out of memory, exit code 5', async () => {
   const args = ['batch-find', '--phase', 'train', ...small, '--start', '2', '--memory', '0.05']
   const { code, stderr } = await run(args)

@@ -124,6 +124,7 @@ async function measure({ flags, output, json, quiet }: Invocation): Promise<numb
   const device = config.device === 'auto' ? (torch.cudaIsAvailable() ? 'cuda:0' : 'cpu') : config.device
   const before = torch.deviceMemory(device)
   let [done, since, seconds] = [0, performance.now(), 0]
+  const size = flags.number('size') ?? 1
   let [samples, last] = [0, 0]
   const clock: Callback = {
     name: 'batch-find',
@@ -131,10 +132,10 @@ async function measure({ flags, output, json, quiet }: Invocation): Promise<numb
       const now = performance.now()
       ;[done, since, seconds] = [done + 1, now, (now - since) / 1000]
       last = event.samples
-      samples = Math.max(samples, last) // the last step of an epoch may have fewer
+      samples = Math.max(samples, last) // the last step of an epoch may have fewer, of batches too
     },
   }
-  const changes = { steps, batchSize: flags.number('size') ?? 1 }
+  const changes = { steps, batchSize: size }
   const stopped = await interruptible(
     () => undefined,
     async (signal) => {
@@ -151,7 +152,7 @@ async function measure({ flags, output, json, quiet }: Invocation): Promise<numb
   if (stopped !== null) return stopped
   const report: TrialReport = {
     device,
-    batch_size: samples / config[phase].accumulation,
+    batch_size: Math.min(size, samples), // fewer than asked for: the whole data set
     images_per_second: last / seconds,
     peak_bytes: torch.deviceMemory(device)?.peak ?? process.resourceUsage().maxRSS * 1024,
     free_bytes: before?.free ?? null,

@@ -60,6 +60,23 @@ test('weights › snapshots that a later phase needs and that are not there are 
   await expect(['arcface'], { distill: { teacherSnapshots: [missing] } })
 })
 
+test('weights › beside a snapshot folder, which brings network and head, neither is named', async () => {
+  const folder = join(root, 'teacher')
+  mkdirSync(folder)
+  const teacher = { teacherBackbonePath: folder, teacherBackbone: null, teacherHeadPath: null }
+  await expect(['distill'], { distill: teacher })
+  const head = join(folder, 'head.safetensors')
+  writeFileSync(head, '')
+  await assert.rejects(
+    expect(['distill'], { distill: { ...teacher, teacherHeadPath: head } }),
+    /distill\.teacher_head_path: expected none beside a snapshot folder, which brings its own head/,
+  )
+  await assert.rejects(
+    expect(['distill'], { distill: { ...teacher, teacherBackbone: { name: 'resnet18' } } }),
+    /distill\.teacher_backbone: expected none beside a snapshot folder, which brings its own network/,
+  )
+})
+
 test('weights › what an earlier phase of the run leaves, what is there, and what a finished phase had needed, are in order', async () => {
   const own = join(run.snapshots, 'arcface', 'cycle-*')
   await expect(['arcface', 'distill'], { distill: { teacherSnapshots: [own] } })

@@ -34,6 +34,9 @@ const paperMargins: Readonly<Record<MarginKind, number>> = {
   curricularface: 0.5,
 }
 
+/** Of the cosines, where none is given. */
+export const defaultMarginScale: number = 30
+
 export const marginShape: OptionShape<MarginOptions> = {
   margin: z
     .number()
@@ -47,7 +50,7 @@ export const marginShape: OptionShape<MarginOptions> = {
   scale: z
     .number()
     .positive()
-    .default(30)
+    .default(defaultMarginScale)
     .describe('multiplies the cosines; the papers use 64 for many thousand classes'),
   adafaceH: z
     .number()

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import {
   classWeightsSchema,
+  defaultMarginScale,
   marginKinds,
   marginShape,
   type ClassWeights,
@@ -85,7 +86,10 @@ export function checkLabelLoss(
     })
   }
   if (!isMargin(kind)) refuse('margin', marginKinds.join(', '))
-  if (!isMargin(kind) && !cosineHead) refuse('subCenters', marginKinds.join(', '))
+  if (!isMargin(kind) && !cosineHead) {
+    refuse('subCenters', marginKinds.join(', '))
+    if (options.scale !== defaultMarginScale) refuse('scale', marginKinds.join(', '))
+  }
   if (kind !== 'adaface') refuse('adafaceH', 'adaface')
   if (kind !== 'adaface' && kind !== 'curricularface') refuse('statisticsMomentum', 'adaface, curricularface')
   if (kind !== 'focal') {

@@ -91,6 +91,10 @@ test('options › a key that the chosen loss has no use for is refused', () => {
       /train\.margin: margin is for loss_function: arcface, .*and loss_function is cross_entropy/,
     ],
     [{ train: { subCenters: 2 } }, /train\.subCenters: sub_centers is for loss_function/],
+    [{ train: { scale: 10 } }, /train\.scale: scale is for loss_function: arcface, .*is cross_entropy/],
+    [{ train: { lossFunction: 'focal', scale: 10 } }, /train\.scale: scale is for loss_function.*is focal/],
+    [{ train: { adafaceH: 0.3 } }, /train\.adafaceH: adaface_h is for loss_function: adaface/],
+    [{ train: { statisticsMomentum: 0.1 } }, /train\.statisticsMomentum: statistics_momentum is for loss_function/],
     [{ train: { focalGamma: 1 } }, /train\.focalGamma: focal_gamma is for loss_function: focal/],
     [
       { train: { lossFunction: 'focal', labelSmoothing: 0.1 } },

@@ -1,5 +1,6 @@
 /** Commands for the user to type next, made from the one that was typed. */
 
+import { resolve } from 'node:path'
 import type { PipelineResult, RunPaths } from '../phases/index.ts'
 
 const PROGRAM = 'npx run-pipeline'
@@ -24,7 +25,9 @@ export function nextCommand(result: PipelineResult, args: readonly string[]): st
   const ran = result.phases.map(({ phase }) => phase)
   const files = result.phases.flatMap((phase) => phase.files)
   if (files.some((path) => path.endsWith('.onnx')))
-    return `${PROGRAM} predict --model ${quoted(result.run.name)} path/to/image.png`
+    return [PROGRAM, 'predict', '--model', result.run.name, ...directoryOf(result.run), 'path/to/image.png']
+      .map(quoted)
+      .join(' ')
   const phases = ran.includes('evaluate')
     ? ['export']
     : ran.some((phase) => phase === 'supcon') && !ran.includes('arcface')
@@ -44,6 +47,11 @@ export function nextCommand(result: PipelineResult, args: readonly string[]): st
     '--weight-decay',
   ])
   return [PROGRAM, ...rest, '--phases', ...phases, '--name', result.run.name].map(quoted).join(' ')
+}
+
+/** For a command that reads no configuration: where the run is, unless that is here. */
+function directoryOf({ root }: RunPaths): string[] {
+  return resolve(root) === process.cwd() ? [] : ['--directory', root]
 }
 
 const SWITCHES = new Set(['--resume'])

@@ -51,6 +51,15 @@ describe('the next command', () => {
     )
   })
 
+  it('is a prediction that names the folder of a run that is elsewhere, since it reads no configuration', () => {
+    const files = ['CU/snapshots/digits-2/export/model.onnx']
+    const predict = (root: string): string =>
+      nextCommand({ ...result(['export'], files), run: runPaths(root, 'digits-2') }, ['--set', `run.directory=${root}`])
+    assert.equal(predict('CU'), 'npx run-pipeline predict --model digits-2 --directory CU path/to/image.png')
+    assert.match(predict('my runs'), / --directory 'my runs' path/)
+    assert.doesNotMatch(predict(process.cwd()), /--directory/)
+  })
+
   it('is what the run has not done yet', () => {
     const args = ['--dataset', 'cifar10', '--phases', 'supcon', 'arcface', '--lr', '0.1', '--seed', '3']
     assert.equal(

@@ -149,7 +149,11 @@ function summary(result: PipelineResult, kept: string | null, next: string): str
     [result.outcome === 'finished' ? 'next' : 'resume', [next]],
   ]
   const head =
-    result.outcome === 'finished' ? `run ${run.name} is done` : `run ${run.name} was stopped; nothing is lost`
+    result.outcome === 'finished'
+      ? `run ${run.name} is done`
+      : kept === null
+        ? `run ${run.name} was stopped before its first snapshot; --resume begins it again`
+        : `run ${run.name} was stopped; nothing is lost`
   return [
     '',
     head,

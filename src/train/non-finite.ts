@@ -43,8 +43,7 @@ export class RewindRequest extends NonFiniteError {
   }
 }
 
-const remedy =
-  'Lower lr, set grad_clip (1 is usual), lengthen the warm-up, or use precision: float32; then go on with --resume'
+const remedy = 'Lower lr, set grad_clip (1 is usual), lengthen the warm-up, or use precision: float32; then '
 
 /** Knows the last finite loss, words what came up, and applies the policy. */
 export class NonFiniteGuard {
@@ -80,7 +79,7 @@ export class NonFiniteGuard {
       policy === 'skip'
         ? `${inRow} steps in a row were left out, as many as non_finite allows, and changed no weight`
         : 'The weights were not changed by it'
-    throw this.#error(at, `${what}. ${untouched}. ${snapshotOf(kept)}. ${remedy}.`)
+    throw this.#error(at, `${what}. ${untouched}. ${snapshotOf(kept)}. ${remedy}${resuming(kept)}.`)
   }
 
   /** The loss scaler gave up. */
@@ -89,14 +88,14 @@ export class NonFiniteGuard {
       at,
       `${this.#task}: ${why} at ${place(at)}${origin === '' ? '' : `; ${origin}`}. ` +
         `The weights were not changed by the steps that overflowed. ${snapshotOf(kept)}. ` +
-        'Lower lr, set grad_clip (1 is usual), or use precision: bfloat16 or float32; then go on with --resume.',
+        `Lower lr, set grad_clip (1 is usual), or use precision: bfloat16 or float32; then ${resuming(kept)}.`,
     )
   }
 
   /** A finite gradient took the weights over the edge. */
   weights(origin: string, at: StepPlace, kept: string | null): NonFiniteError {
     const text = `${this.#task}: after ${place(at)} ${origin}, so that no snapshot of them was written`
-    return this.#error(at, `${text}. ${snapshotOf(kept)}. ${remedy}.`)
+    return this.#error(at, `${text}. ${snapshotOf(kept)}. ${remedy}${resuming(kept)}.`)
   }
 
   /** What to throw: the error, or the wish to go back from the step that it is about. */
@@ -135,4 +134,11 @@ function place({ step, epoch }: StepPlace): string {
 
 function snapshotOf(kept: string | null): string {
   return kept === null ? 'No snapshot was written yet' : `Snapshot kept: ${kept}`
+}
+
+/** What --resume does: without a snapshot there is nothing in this phase to go on from. */
+function resuming(kept: string | null): string {
+  return kept === null
+    ? 'begin this phase again, which is what --resume does without a snapshot'
+    : 'go on with --resume'
 }

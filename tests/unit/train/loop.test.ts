@@ -107,6 +107,26 @@ test('loop › a signal that came before the first step still leaves a usable sn
   assert.deepEqual((await readSnapshot(last)).parts, ['backbone', 'head', 'optimizer'])
 })
 
+test('loop › where there is no snapshot yet, a NaN loss does not speak of going on', async () => {
+  const task = tintTask()
+  const broken = {
+    ...task,
+    compute: async (...args: Parameters<typeof task.compute>) => {
+      const output = await task.compute(...args)
+      return { ...output, loss: torch.ops.mul(output.loss, NaN) }
+    },
+  }
+  await assert.rejects(runTraining(loopOptions, await loopParts({ task: broken })), (error: unknown) => {
+    assert.ok(error instanceof NonFiniteError)
+    assert.match(
+      error.message,
+      /No snapshot was written yet\..*begin this phase again, which is what --resume does without a snapshot\.$/,
+    )
+    assert.doesNotMatch(error.message, /go on/)
+    return true
+  })
+})
+
 test('loop › a NaN loss stops it, names step, last finite loss and kept snapshot, and reaches no weight', async () => {
   const task = tintTask()
   let computed = 0
@@ -122,7 +142,7 @@ test('loop › a NaN loss stops it, names step, last finite loss and kept snapsh
     assert.ok(error instanceof NonFiniteError)
     assert.match(
       error.message,
-      /^tints loss became NaN at step 8 \(epoch 2\); last finite loss [\d.]+ at step 7\..*Snapshot kept: .*epoch-0001/,
+      /^tints loss became NaN at step 8 \(epoch 2\); last finite loss [\d.]+ at step 7\..*Snapshot kept: .*epoch-0001.*go on with --resume\.$/,
     )
     return true
   })

@@ -234,13 +234,14 @@ double Optimizer::ascend(double rho, bool adaptive, double eta, double gradient_
 
 void Optimizer::restore() {
   std::vector<torch::Tensor> weights, kept;
-  for (auto& [moved, before, exchanged] : kept_) {
-    if (exchanged) {
-      exchange_memory(moved, before);
+  // Backwards, so that two tensors of one memory come back to what it held first.
+  for (auto entry = kept_.rbegin(); entry != kept_.rend(); ++entry) {
+    if (entry->exchanged) {
+      exchange_memory(entry->weights, entry->before);
       continue;
     }
-    weights.push_back(moved);
-    kept.push_back(before);
+    weights.push_back(entry->weights);
+    kept.push_back(entry->before);
   }
   if (!weights.empty()) at::_foreach_copy_(weights, kept);
   kept_.clear();

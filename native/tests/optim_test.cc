@@ -258,6 +258,15 @@ void sam_in_shared_memory() {
   optimizer->descend();
   CHECK_TRUE(torch::cat({whole.detach().flatten(), both}).equal(before) && row.equal(whole.detach()[1]));
   CHECK_TRUE(whole.const_data_ptr<float>() == place);
+
+  auto tied = whole.detach().requires_grad_();  // a second tensor of the same memory
+  const auto held = whole.detach().clone();
+  auto both_names = create_optimizer("sgd", {{{"whole", "tied"}, {whole, tied}}}, Options("sgd", {}));
+  for (auto& weights : {whole, tied}) weights.mutable_grad() = torch::full({2, 2}, 2.0f);
+  both_names->ascend(1, false, 0, 1);
+  CHECK_TRUE(!whole.equal(held));
+  both_names->descend();
+  CHECK_TRUE(whole.equal(held) && tied.equal(held));
 }
 
 void adaptive_sam(const Json& expected) {

@@ -31,7 +31,8 @@ Array new_array(Napi::Env env, size_t length) {
     const auto constructor = env.Global().Get(kName).template As<Napi::Function>();
     return constructor.New({Napi::Number::New(env, static_cast<double>(length))}).template As<Array>();
   } catch (const Napi::Error&) {
-    throw error(ErrorKind::Binding, "out of memory: an array of ", bytes, " bytes was refused. Lower batch_size or image_size, or end other programs");
+    throw error(ErrorKind::Binding, "out of memory: an array of ", bytes,
+                " bytes was refused. Lower batch_size or image_size, or end other programs");
   }
 }
 

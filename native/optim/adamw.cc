@@ -1,7 +1,6 @@
 #include "optim/adamw.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/scalar_tensor.h>
@@ -65,7 +64,8 @@ class AdamW : public Optimizer {
         for (int64_t at = 0; at < parameter.numel(); at += kernels::kPiece) {
           pieces.push_back({{parameter.mutable_data_ptr<float>() + at, batch.gradients[i].const_data_ptr<float>() + at,
                              mean.mutable_data_ptr<float>() + at, square.mutable_data_ptr<float>() + at,
-                             shadow == nullptr ? nullptr : shadow->mutable_data_ptr<float>() + at, std::min(kernels::kPiece, parameter.numel() - at)},
+                             shadow == nullptr ? nullptr : shadow->mutable_data_ptr<float>() + at,
+                             std::min(kernels::kPiece, parameter.numel() - at)},
                             constants.size() - 1});
         }
         held_.push_back(batch.gradients[i]);  // a copy in the parameter's layout must outlive this batch

@@ -1,6 +1,6 @@
 // Optimizers over named parameter groups; multi-tensor updates, state by parameter name. One update is, in this order:
 //
-//   unscale → centralise → norm, finite? → clip → (back from SAM's ascent) → the optimizer's rule → average → gradients to none
+//   (back from SAM's ascent) → unscale → centralise → norm, finite? → clip → the optimizer's rule → average → gradients to none
 #pragma once
 
 #include <torch/types.h>

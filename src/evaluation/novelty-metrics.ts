@@ -1,4 +1,5 @@
 /** How a detector's scores are spread over the samples: what a threshold is chosen from. */
+import { quantile } from '../util/quantile.ts'
 import { noveltyNames, type Novelty, type NoveltyName } from './scores.ts'
 
 const places = { Q05: 0.05, Median: 0.5, Q95: 0.95 } as const
@@ -13,7 +14,7 @@ export function noveltyMetricNames(name: NoveltyName): (keyof NoveltyMetrics)[] 
   return [`${name}Mean`, ...(Object.keys(places) as (keyof typeof places)[]).map((place) => `${name}${place}` as const)]
 }
 
-/** Mean and quantiles, interpolated between neighbours as numpy's default does. */
+/** Mean and quantiles. */
 export function noveltyMetrics(novelty: Novelty): Partial<NoveltyMetrics> {
   const metrics: Partial<NoveltyMetrics> = {}
   for (const name of noveltyNames) {
@@ -25,12 +26,4 @@ export function noveltyMetrics(novelty: Novelty): Partial<NoveltyMetrics> {
       metrics[`${name}${place as keyof typeof places}`] = quantile(sorted, share)
   }
   return metrics
-}
-
-/** @param sorted rising, not empty */
-function quantile(sorted: Float64Array, share: number): number {
-  const at = share * (sorted.length - 1)
-  const below = Math.floor(at)
-  const [low = 0, high = low] = sorted.subarray(below, below + 2)
-  return low + (at - below) * (high - low)
 }

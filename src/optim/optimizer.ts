@@ -68,7 +68,7 @@ export class Optimizer {
   }
 
   /**
-   * Unscale → centralise → norm, finite? → clip → back from SAM's ascent → update → average → gradients to none. `applied` is false, and no
+   * Back from SAM's ascent → unscale → centralise → norm, finite? → clip → update → average → gradients to none. `applied` is false, and no
    * weight was touched, where the norm is not finite.
    */
   update(request: NativeUpdate): Promise<{ gradientNorm: number; applied: boolean }> {

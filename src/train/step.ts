@@ -3,7 +3,7 @@
  *
  *   for each batch: seed draws → forward and loss → finite? → backward of loss · share · loss scale   (captured: all but the seed is one launch)
  *   SAM: ascend with one norm over all groups → the same batches with the same draws, running statistics set back before and after
- *   unscale → centralise → norm, finite? → clip → back from the ascent → update → Lookahead's pull → average → gradients to none
+ *   back from the ascent → unscale → centralise → norm, finite? → clip → update → Lookahead's pull → average → gradients to none
  *
  * docs/training.md says why. Everything up to the pull is one native call.
  */

@@ -8,7 +8,12 @@ import { evaluationPlan } from '../../src/augment/index.ts'
 import { torch } from '../../src/binding/index.ts'
 import type { Dataset } from '../../src/data/index.ts'
 import { loadScores, type Scores } from '../../src/evaluation/index.ts'
-import { MahalanobisDetector, VimDetector, type DetectorTrainingInput } from '../../src/ood/index.ts'
+import {
+  MahalanobisDetector,
+  VimDetector,
+  type DetectorInput,
+  type DetectorTrainingInput,
+} from '../../src/ood/index.ts'
 import {
   pipelineConfigSchema,
   pipelineFor,
@@ -167,6 +172,26 @@ describe('evaluate keys › tta_runs', () => {
   })
 })
 
+/** Scores that are those of detectors fitted by themselves. */
+async function assertDetected(
+  novelty: NonNullable<Scores['novelty']>,
+  vim: VimDetector,
+  train: DetectorTrainingInput,
+  test: DetectorInput,
+): Promise<void> {
+  for (const [name, detector] of [
+    ['mahalanobis', new MahalanobisDetector()],
+    ['vim', vim],
+  ] as const) {
+    await detector.fit(train)
+    assertNear(
+      novelty[name]!,
+      (await detector.score(test)).map((score) => -score),
+      1e-3,
+    )
+  }
+}
+
 describe('evaluate keys › compute_mahalanobis and compute_vim', () => {
   const wanted = { computeMahalanobis: true, computeVim: true }
   const names = ['mahalanobis', 'vim'] as const
@@ -194,17 +219,7 @@ describe('evaluate keys › compute_mahalanobis and compute_vim', () => {
       bias: state.get('fc.bias')!,
     }
     const { novelty } = (await evaluated(wanted)).scores
-    for (const [name, detector] of [
-      ['mahalanobis', new MahalanobisDetector()],
-      ['vim', new VimDetector({ classifier })],
-    ] as const) {
-      await detector.fit(train)
-      assertNear(
-        novelty![name]!,
-        (await detector.score(test)).map((score) => -score),
-        1e-3,
-      )
-    }
+    await assertDetected(novelty!, new VimDetector({ classifier }), train, test)
   })
 
   it('and behind a cosine head, where ViM reads features of length 1 about 0', async () => {
@@ -212,17 +227,7 @@ describe('evaluate keys › compute_mahalanobis and compute_vim', () => {
     const { train, test } = await outputsOf('arc', 'arcface')
     const model = join(root, 'snapshots', 'arc', 'arcface', 'best')
     const { novelty } = (await evaluated({ ...wanted, model })).scores
-    for (const [name, detector] of [
-      ['mahalanobis', new MahalanobisDetector()],
-      ['vim', new VimDetector({ normalize: true })],
-    ] as const) {
-      await detector.fit(train)
-      assertNear(
-        novelty![name]!,
-        (await detector.score(test)).map((score) => -score),
-        1e-3,
-      )
-    }
+    await assertDetected(novelty!, new VimDetector({ normalize: true }), train, test)
   })
 
   it('each variant changes its own scores', async () => {

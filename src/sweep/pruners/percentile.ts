@@ -4,6 +4,7 @@
  */
 import { ConfigError } from '../../util/errors.ts'
 import { checkOptionNames, type OptionNames } from '../../util/option-names.ts'
+import { quantile } from '../../util/quantile.ts'
 import type { Direction, Trial } from '../trial.ts'
 import { bestLoss, lossOf, type Pruner, type PruneRequest } from './pruner.ts'
 
@@ -53,7 +54,13 @@ export class PercentilePruner implements Pruner {
     if (complete.length < Math.max(1, startupTrials)) return false
     const values = complete.flatMap((other) => valueAt(other, last.step, direction))
     if (values.length < minTrials) return false
-    return bestLoss(trial.reports, direction) > quantile(values, percentile / 100)
+    return (
+      bestLoss(trial.reports, direction) >
+      quantile(
+        values.toSorted((a, b) => a - b),
+        percentile / 100,
+      )
+    )
   }
 }
 
@@ -69,13 +76,4 @@ export class MedianPruner extends PercentilePruner {
 function valueAt(trial: Trial, step: number, direction: Direction): number[] {
   const report = trial.reports.find((other) => other.step === step)
   return report === undefined ? [] : [lossOf(report, direction)]
-}
-
-/** Linear interpolation between the neighbours, as numpy.percentile. */
-function quantile(values: readonly number[], fraction: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const at = fraction * (sorted.length - 1)
-  const below = sorted[Math.floor(at)]!
-  const above = sorted[Math.ceil(at)]!
-  return below === above ? below : below + (above - below) * (at - Math.floor(at))
 }
